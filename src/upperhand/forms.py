@@ -1,0 +1,58 @@
+"""The problem forms: what a problem is, as pure functions. Every leaf of x and y is a float array."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from jaxtyping import Array, Float, Int
+
+from upperhand.types import Key, Scalar, Tree
+
+State = Int[Array, ""]
+Action = Int[Array, ""]
+
+
+class Return(NamedTuple):
+    """Upper objective (b): an expected return of the upper reward, and a cost of x.
+
+    upper(x, π) = cost(x) − E_π Σ γᵗ u(x, sₜ, aₜ)
+
+    A normalised return puts its 1 − γ into u.
+    """
+
+    reward: Callable[[Tree, State, Action], Scalar]  # u(x, s, a)
+    cost: Callable[[Tree], Scalar]  # x → []
+
+
+class Tabular(NamedTuple):
+    """Upper objective (a): any differentiable function of x, the policy table and the occupancy of a finite world.
+
+    upper(x, π) = loss(x, π [S, A], μ [S, A])        μ(s, a) = Σ γᵗ P(sₜ = s, aₜ = a), not normalised
+    """
+
+    loss: Callable[[Tree, Float[Array, "S A"], Float[Array, "S A"]], Scalar]
+
+
+class Exact(NamedTuple):
+    """The truth, for metrics, checks and tests only: no solver calls it. Precision follows x."""
+
+    temperature: float  # the τ at which runs are judged
+    lower_solution: Callable[[Tree, float], Float[Array, "S A"]]  # (x, tau) → π*_τ(x)
+    value: Callable[[Tree, float], Scalar]  # (x, tau) → Φ_τ(x)
+    hypergradient: Callable[[Tree, float], Tree]  # (x, tau) → ∇Φ_τ(x), like x
+    best: Callable[[], tuple[Tree, float]] | None = None  # () → the best known x and its Φ at `temperature`; host code
+
+
+class BilevelRL(NamedTuple):
+    """Choose x; an agent then maximises E Σ γᵗ ( reward(x, s, a) − τ log π(a|s) ); minimise upper(x, π*)."""
+
+    mdp: Any  # the world, with no reward inside
+    reward: Callable[[Tree, State, Action], Scalar]  # r_x(s, a)
+    policy: Any  # Policy(init, log_prob)
+    upper: Return | Tabular
+    init: Callable[[Key], tuple[Tree, Tree]]  # key → (x, theta)
+    project_x: Callable[[Tree], Tree] = lambda x: x  # the nearest allowed x
+    metrics: Callable[[Tree, Tree], Mapping[str, Scalar]] = lambda x, theta: {}  # what a row tells besides
+    exact: Exact | None = None
+    maps: Callable[[Any], Mapping[str, Any]] | None = (
+        None  # found x of each seed → arrays that the report draws; host code
+    )

@@ -1,0 +1,75 @@
+"""The implicit hypergradient through the soft Bellman equation: the oracle of finite worlds."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from upperhand.forms import BilevelRL, Return
+from upperhand.mdps.mdp import expect, push
+from upperhand.policy_gradients.linear import Resolvent, dense, occupancy
+from upperhand.rewards.table import reward_table
+from upperhand.types import Scalar, Tree
+
+
+class Upper(NamedTuple):
+    """The upper loss of a policy table, and its derivatives."""
+
+    loss: Scalar  # upper(x, π)
+    dx: Tree  # ∂ₓ upper at fixed π, like x
+    dpi: Float[Array, "S A"]  # ∂_π upper, through the occupancy too
+
+
+def upper_derivatives(problem: BilevelRL, x: Tree, pi: Float[Array, "S A"], resolvent: Resolvent = dense) -> Upper:
+    """The upper loss and both partial derivatives, exactly.
+
+    ∂_π upper(s, a) = ∂_π loss(s, a) + d(s) Q_c(s, a)        c = ∂_μ loss, Q_c its action value under π
+
+    Args:
+      problem: a finite problem; its upper objective a Return or Tabular.
+      x: the upper variable.
+      pi: [S, A] policy table.
+      resolvent: how linear systems are solved.
+    Returns: Upper. Cost: two solves.
+    Reference: derived (policy gradient theorem).
+    """
+    mdp, S, A = problem.mdp, problem.mdp.states, problem.mdp.actions
+    if isinstance(problem.upper, Return):
+        u = problem.upper
+        loss = lambda x, pi, mu: u.cost(x) - jnp.sum(mu * reward_table(u.reward, x, S, A))  # noqa: E731
+    else:
+        loss = problem.upper.loss
+    mu = occupancy(mdp, pi, resolvent)
+    value, (dx, direct, c) = jax.value_and_grad(loss, argnums=(0, 1, 2))(x, pi, mu)
+    v = resolvent.values(mdp, pi, jnp.sum(pi * c, -1))
+    visits = resolvent.visits(mdp, pi, jnp.asarray(mdp.start, pi.dtype))
+    return Upper(value, dx, direct + visits[:, None] * (c + mdp.discount * expect(mdp, v)))
+
+
+def bellman(
+    problem: BilevelRL, x: Tree, pi: Float[Array, "S A"], tau, resolvent: Resolvent = dense
+) -> tuple[Scalar, Tree]:
+    """Value and hypergradient at the soft-optimal policy.
+
+    b = Σ_a π ∂_π upper − γ Pᵀ(π ∂_π upper)        (I − γ P_π)ᵀ z = b
+    ∇Φ = ∂ₓ upper + (1/τ) Σ_{s,a} π(a|s) ( ∂_π upper(s, a) − z(s) ) ∂ₓr(s, a)
+
+    Args:
+      problem: a finite problem.
+      x: the upper variable.
+      pi: [S, A], π*_τ(x).
+      tau: temperature, in units of reward.
+      resolvent: how linear systems are solved.
+    Returns: Φ_τ(x) [], ∇Φ_τ(x) like x.
+    Cost: four solves, one vector-Jacobian product of x ↦ r; ∂r is never formed.
+    Reference: Yang et al., "Bilevel Reinforcement Learning via the Development of Hyper-gradient without Lower-Level
+      Convexity", 2025 (the form of the authors' code); upper objectives through the occupancy are derived.
+    """
+    mdp = problem.mdp
+    value, dx, dpi = upper_derivatives(problem, x, pi, resolvent)
+    weight = pi * dpi
+    z = resolvent.visits(mdp, pi, jnp.sum(weight, -1) - mdp.discount * push(mdp, weight))
+    _, pull = jax.vjp(lambda x: reward_table(problem.reward, x, mdp.states, mdp.actions), x)
+    (through_reward,) = pull((weight - z[:, None] * pi) / tau)
+    return value, jax.tree.map(jnp.add, dx, through_reward)

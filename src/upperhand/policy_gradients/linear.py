@@ -1,0 +1,91 @@
+"""The two linear solves of a fixed policy: its values and its occupancy, dense or matrix-free."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from upperhand.mdps.mdp import MDP, chain, expect, push
+
+
+class Resolvent(NamedTuple):
+    """Solves with I − γ P_π."""
+
+    values: Callable[[MDP, Float[Array, "S A"], Float[Array, " S"]], Float[Array, " S"]]  # (I − γ P_π) v = b
+    visits: Callable[[MDP, Float[Array, "S A"], Float[Array, " S"]], Float[Array, " S"]]  # (I − γ P_π)ᵀ d = b
+
+
+def _matrix(mdp: MDP, pi: Float[Array, "S A"]) -> Float[Array, "S S"]:
+    return jnp.eye(mdp.states, dtype=pi.dtype) - mdp.discount * chain(mdp, pi)
+
+
+def _dense_values(mdp, pi, b):
+    return jnp.linalg.solve(_matrix(mdp, pi), b)
+
+
+def _dense_visits(mdp, pi, b):
+    return jnp.linalg.solve(_matrix(mdp, pi).T, b)
+
+
+dense = Resolvent(_dense_values, _dense_visits)
+"""By LU factors: S² memory, S³ time. For up to a few thousand states."""
+
+
+def sweeps(tolerance: float = 1e-10, most: int = 100_000) -> Resolvent:
+    """Matrix-free, by the contraction itself.
+
+    v ← b + γ P_π v        d ← b + γ P_πᵀ d
+
+    Args:
+      tolerance: bound on the error relative to the largest entry of the solution (sup norm for v, sum norm for d).
+      most: sweeps at most.
+    Returns: Resolvent. Cost: about log(tolerance)/log γ sweeps of S·A·K, memory S·A·K.
+    """
+
+    def fixed_point(sweep, b, gamma, size):
+        def unfinished(carry):
+            v, change, count = carry
+            return (change * gamma > tolerance * (1 - gamma) * size(v)) & (count < most)
+
+        def body(carry):
+            v, _, count = carry
+            new = sweep(v)
+            return new, size(new - v), count + 1
+
+        start = (b, jnp.asarray(jnp.inf, b.dtype), 0)
+        return jax.lax.while_loop(unfinished, body, start)[0]
+
+    def values(mdp, pi, b):
+        sweep = lambda v: b + mdp.discount * jnp.sum(pi * expect(mdp, v), -1)  # noqa: E731
+        return fixed_point(sweep, b, mdp.discount, lambda v: jnp.max(jnp.abs(v)))
+
+    def visits(mdp, pi, b):
+        sweep = lambda d: b + mdp.discount * push(mdp, d[:, None] * pi)  # noqa: E731
+        return fixed_point(sweep, b, mdp.discount, lambda d: jnp.sum(jnp.abs(d)))
+
+    return Resolvent(values, visits)
+
+
+def occupancy(mdp: MDP, pi: Float[Array, "S A"], resolvent: Resolvent = dense) -> Float[Array, "S A"]:
+    """Discounted visits of each state and action.
+
+    μ(s, a) = d(s) π(a|s)        d = (I − γ P_πᵀ)⁻¹ start
+
+    Returns: [S, A], summing to 1/(1 − γ) where no episode ends. Cost: one solve.
+    """
+    return resolvent.visits(mdp, pi, jnp.asarray(mdp.start, pi.dtype))[:, None] * pi
+
+
+def evaluate(
+    mdp: MDP, pi: Float[Array, "S A"], r: Float[Array, "S A"], resolvent: Resolvent = dense
+) -> tuple[Float[Array, " S"], Float[Array, "S A"]]:
+    """Values of a fixed policy.
+
+    V = (I − γ P_π)⁻¹ Σ_a π r        Q = r + γ P V
+
+    Returns: V [S], Q [S, A]. Cost: one solve.
+    """
+    v = resolvent.values(mdp, pi, jnp.sum(pi * r, -1))
+    return v, r + mdp.discount * expect(mdp, v)

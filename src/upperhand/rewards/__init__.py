@@ -1,0 +1,6 @@
+"""From x to the reward that the agent sees."""
+
+from upperhand.rewards.goal import bumps as bumps
+from upperhand.rewards.goal import goal as goal
+from upperhand.rewards.goal import weighted_goals as weighted_goals
+from upperhand.rewards.table import reward_table as reward_table

@@ -1,0 +1,41 @@
+"""What a method is: a pair of pure functions, what it tells and what it spends."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+
+from upperhand.types import Key, Scalar, Tree
+
+
+class Cost(NamedTuple):
+    """What one update spent."""
+
+    samples: Scalar  # transitions, every stream counted
+    gradients: Scalar  # first-order gradients of upper, lower or the reward table
+    products: Scalar  # second-order products
+
+
+class Info(NamedTuple):
+    """What a person wants to know of one update; the state carries only what the next one needs."""
+
+    upper: Scalar  # the method's own estimate of the upper loss
+    lower: Scalar  # the method's own estimate of the lower loss, −J_τ
+    hypergradient: Tree  # like x, the estimate that moved x
+    cost: Cost
+    scheduled: Mapping[str, Scalar]  # the scheduled settings at this update: temperature, penalty weight
+
+
+class Solver(NamedTuple):
+    """A method on one problem.
+
+    The state is a NamedTuple with `x`, `y` (like the problem's), `count` (updates done) and what else the method needs.
+    """
+
+    init: Callable[[Tree, Tree], Any]  # (x, y) → state
+    update: Callable[[Key, Any], tuple[Any, Info]]  # (key, state) → (state, info)
+
+
+def cost(samples=0.0, gradients=0.0, products=0.0) -> Cost:
+    """A Cost of float arrays, from numbers."""
+    return Cost(*(jnp.asarray(value, jnp.float32) for value in (samples, gradients, products)))

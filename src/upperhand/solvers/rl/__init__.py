@@ -1,0 +1,1 @@
+"""Methods for a BilevelRL, one file each."""

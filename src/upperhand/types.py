@@ -1,0 +1,25 @@
+"""The few types that every room shares."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import optax
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+Key = PRNGKeyArray
+Tree = Any  # a pytree whose every leaf is a float array
+Scalar = Float[Array, ""]
+Count = Int[Array, ""]
+Schedule = float | tuple[float, float] | Callable[[Count], Scalar]
+"""A number (constant), two ends (geometric between them over the planned steps), or a function of the count."""
+Step = float | optax.GradientTransformation
+"""A step size (of Adam) or any optax transformation."""
+
+
+class Trajectory(NamedTuple):
+    """Transitions of B chains over T steps."""
+
+    state: Int[Array, "T B"]  # s
+    action: Int[Array, "T B"]  # a
+    successor: Int[Array, "T B"]  # s', meaningless where the episode ended
+    alive: Float[Array, "T B"]  # 0 where the episode ended in this transition, else 1
