@@ -53,6 +53,4 @@ class BilevelRL(NamedTuple):
     project_x: Callable[[Tree], Tree] = lambda x: x  # the nearest allowed x
     metrics: Callable[[Tree, Tree], Mapping[str, Scalar]] = lambda x, theta: {}  # what a row tells besides
     exact: Exact | None = None
-    maps: Callable[[Any], Mapping[str, Any]] | None = (
-        None  # found x of each seed → arrays that the report draws; host code
-    )
+    maps: Callable[[Any], Mapping[str, Any]] | None = None  # found x [N, dx] → arrays that the report draws

@@ -8,8 +8,8 @@ import jax
 def hoist(function: Callable, *example, **jit_options) -> Callable:
     """A jitted function whose constants are arguments of the program.
 
-    A jitted function that closes over an array has that array written into its program. Here the function is traced once,
-    at the example, and what it closes over becomes an argument.
+    A jitted function that closes over an array has that array written into its program. Here the function is traced
+    once, at the example, and what it closes over becomes an argument.
 
     Args:
       function: pure, of the example's arguments.

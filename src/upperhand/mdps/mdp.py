@@ -55,9 +55,7 @@ def sparse(successor, probability, *, start=None, ending=None, discount: float) 
     ending = np.zeros((S, A)) if ending is None else np.asarray(ending, np.float64)
     start = np.full(S, 1 / S) if start is None else np.asarray(start, np.float64)
     if ending.shape != (S, A) or start.shape != (S,):
-        raise ValueError(
-            f"ending and start must have shapes {(S, A)} and {(S,)}: got {ending.shape} and {start.shape}."
-        )
+        raise ValueError(f"ending and start must be {(S, A)} and {(S,)}: got {ending.shape} and {start.shape}.")
     for name, table in (("probability", probability), ("ending", ending), ("start", start)):
         if not np.isfinite(table).all() or table.min() < 0:
             raise ValueError(f"{name} must be finite and not negative: its least entry is {table.min()}.")

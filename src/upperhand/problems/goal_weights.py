@@ -1,4 +1,4 @@
-"""How should a budget of reward be spread over a grid? The world and the designer of goal_placement, with one weight a cell.
+"""How should a budget of reward be spread over a grid? World and designer of goal_placement, one weight a cell.
 
 r_x(s) = budget · softmax(x)(s)        x ∈ R^S
 upper  = −(1 − γ) E Σ γᵗ u(s) + pull ‖x‖²
