@@ -1,4 +1,4 @@
-"""How the penalty weight w and the temperature τ attenuate: geometrically between two ends, by the paper's powers, or not at all."""
+"""How penalty weight and temperature attenuate: geometrically, by the paper's powers, or not at all."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
