@@ -1,1 +1,30 @@
 """Bilevel reinforcement learning: choose the reward, knowing that the agent will do what is best for itself."""
+
+from upperhand.errors import BadInput as BadInput
+from upperhand.errors import Diverged as Diverged
+from upperhand.forms import BilevelRL as BilevelRL
+from upperhand.forms import Exact as Exact
+from upperhand.forms import Return as Return
+from upperhand.forms import Tabular as Tabular
+from upperhand.hypergradients import bellman as bellman
+from upperhand.hypergradients import exact as exact
+from upperhand.hypergradients import penalty as penalty
+from upperhand.hypergradients import two_sided as two_sided
+from upperhand.mdps import dense as dense
+from upperhand.mdps import gridworld as gridworld
+from upperhand.mdps import sparse as sparse
+from upperhand.policies import softmax as softmax
+from upperhand.problems import goal_placement as goal_placement
+from upperhand.problems import goal_weights as goal_weights
+from upperhand.run import run as run
+from upperhand.schedule import Power as Power
+from upperhand.schedule import geometric as geometric
+from upperhand.solve import resume as resume
+from upperhand.solve import solve as solve
+from upperhand.solver import Cost as Cost
+from upperhand.solver import Info as Info
+from upperhand.solver import Solver as Solver
+from upperhand.solvers.rl import actor_critic as actor_critic
+from upperhand.solvers.rl import actor_critic_paper as actor_critic_paper
+from upperhand.solvers.rl import expected_actor_critic as expected_actor_critic
+from upperhand.wrappers import vmapped as vmapped

@@ -52,11 +52,25 @@ def schedule(name: str, value: Schedule, steps: int) -> Callable[[Count], Scalar
     return geometric(*map(float, ends), steps)
 
 
-def step(name: str, value: Step) -> optax.GradientTransformation:
-    """An optax transformation from a step size of Adam, or as it is."""
+def step(name: str, value: Step, steps: int) -> optax.GradientTransformation:
+    """An optax transformation from Adam's step size, from two ends of it, or as it is."""
     if isinstance(value, optax.GradientTransformation):
         return value
-    return optax.adam(positive(name, value))
+    return optax.adam(schedule(name, value, steps))
+
+
+def descent(name: str, value: Schedule | optax.GradientTransformation, steps: int) -> optax.GradientTransformation:
+    """An optax transformation from the step size of plain descent, or as it is."""
+    if isinstance(value, optax.GradientTransformation):
+        return value
+    return optax.sgd(schedule(name, value, steps))
+
+
+def fraction(name: str, value: float) -> float:
+    """The value, if it lies in (0, 1], else ValueError."""
+    if positive(name, value) > 1:
+        raise ValueError(f"{name} must be above 0 and at most 1: got {value!r}.")
+    return value
 
 
 def positive(name: str, value: float) -> float:
@@ -64,3 +78,14 @@ def positive(name: str, value: float) -> float:
     if not isinstance(value, int | float) or not 0 < value < float("inf"):
         raise ValueError(f"{name} must be a finite number above 0: got {value!r}.")
     return value
+
+
+def whole(name: str, value: tuple[int, ...], length: int) -> tuple[int, ...]:
+    """The value, if it is `length` whole numbers of at least 1, else ValueError."""
+    if (
+        not isinstance(value, tuple | list)
+        or len(value) != length
+        or not all(isinstance(part, int) and part >= 1 for part in value)
+    ):
+        raise ValueError(f"{name} must be {length} whole numbers of at least 1: got {value!r}.")
+    return tuple(value)

@@ -36,6 +36,6 @@ class Solver(NamedTuple):
     update: Callable[[Key, Any], tuple[Any, Info]]  # (key, state) → (state, info)
 
 
-def cost(samples=0.0, gradients=0.0, products=0.0) -> Cost:
+def cost(samples: float = 0.0, gradients: float = 0.0, products: float = 0.0) -> Cost:
     """A Cost of float arrays, from numbers."""
     return Cost(*(jnp.asarray(value, jnp.float32) for value in (samples, gradients, products)))

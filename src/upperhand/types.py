@@ -12,8 +12,8 @@ Scalar = Float[Array, ""]
 Count = Int[Array, ""]
 Schedule = float | tuple[float, float] | Callable[[Count], Scalar]
 """A number (constant), two ends (geometric between them over the planned steps), or a function of the count."""
-Step = float | optax.GradientTransformation
-"""A step size (of Adam) or any optax transformation."""
+Step = float | tuple[float, float] | optax.GradientTransformation
+"""Adam's step size, two ends of it (geometric between them over the planned steps), or any optax transformation."""
 
 
 class Trajectory(NamedTuple):

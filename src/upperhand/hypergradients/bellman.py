@@ -48,7 +48,7 @@ def upper_derivatives(problem: BilevelRL, x: Tree, pi: Float[Array, "S A"], reso
 
 
 def bellman(
-    problem: BilevelRL, x: Tree, pi: Float[Array, "S A"], tau, resolvent: Resolvent = dense
+    problem: BilevelRL, x: Tree, pi: Float[Array, "S A"], tau: float | Scalar, resolvent: Resolvent = dense
 ) -> tuple[Scalar, Tree]:
     """Value and hypergradient at the soft-optimal policy.
 

@@ -31,7 +31,9 @@ def lattice(axes: Sequence[np.ndarray]) -> np.ndarray:
     return np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(axes))
 
 
-def polished(exact: Exact, points: np.ndarray, bounds=None, most: int = 8) -> tuple[np.ndarray, float]:
+def polished(
+    exact: Exact, points: np.ndarray, bounds: tuple[float, float] | None = None, most: int = 8
+) -> tuple[np.ndarray, float]:
     """The best of some points, and of bounded quasi-Newton descents by the exact hypergradient from the best few.
 
     Args:

@@ -11,7 +11,7 @@ from upperhand.mdps.mdp import MDP
 from upperhand.policy_gradients.linear import Resolvent, dense, occupancy
 from upperhand.policy_gradients.soft import Soft, policy_iteration
 from upperhand.rewards.table import reward_table
-from upperhand.types import Tree
+from upperhand.types import Scalar, Tree
 
 Lower = Callable[[MDP, Float[Array, "S A"], float], Soft]
 """(mdp, r, tau) → the soft solution."""
@@ -36,7 +36,15 @@ def tables(problem: BilevelRL, method: str) -> Callable[[Tree], tuple[Float[Arra
     return lambda x: (reward_table(problem.reward, x, S, A), reward_table(upper.reward, x, S, A))
 
 
-def from_occupancies(problem: BilevelRL, x: Tree, low, high, visited, width, pull) -> Tree:
+def from_occupancies(
+    problem: BilevelRL,
+    x: Tree,
+    low: Float[Array, "S A"],
+    high: Float[Array, "S A"],
+    visited: Float[Array, "S A"],
+    width: float | Scalar,
+    pull: Callable,
+) -> Tree:
     """The penalty hypergradient from occupancies.
 
     dx = ∂ₓcost − Σ visited ∂ₓu + Σ (low − high) ∂ₓr / width
@@ -53,7 +61,13 @@ def from_occupancies(problem: BilevelRL, x: Tree, low, high, visited, width, pul
 
 
 def penalty(
-    problem: BilevelRL, x: Tree, tau, w, *, lower: Lower = policy_iteration, resolvent: Resolvent = dense
+    problem: BilevelRL,
+    x: Tree,
+    tau: float | Scalar,
+    w: float | Scalar,
+    *,
+    lower: Lower = policy_iteration,
+    resolvent: Resolvent = dense,
 ) -> Tree:
     """The penalty hypergradient; its error is O(w) once w is well below τ, and not monotone before.
 
@@ -76,12 +90,18 @@ def penalty(
 
 
 def two_sided(
-    problem: BilevelRL, x: Tree, tau, w, *, lower: Lower = policy_iteration, resolvent: Resolvent = dense
+    problem: BilevelRL,
+    x: Tree,
+    tau: float | Scalar,
+    w: float | Scalar,
+    *,
+    lower: Lower = policy_iteration,
+    resolvent: Resolvent = dense,
 ) -> Tree:
-    """The two-sided penalty hypergradient; its error is O(w²) where u does not depend on x, at the price of `penalty`.
+    """The two-sided penalty hypergradient; its error is O(w²), at the price of `penalty`.
 
     dx = ∂ₓ upper + (1/(2w))( ∂ₓJ_τ(x, π_{−w}) − ∂ₓJ_τ(x, π_{+w}) )        π_{±w}: soft-optimal for r ± w u
-    ∂ₓ upper is taken at the mean of both occupancies, which is O(w²) off as well.
+    ∂ₓ upper is taken at the mean of both occupancies: dx is then the derivative of a central difference, for any u.
 
     Arguments, returns, errors and cost as `penalty`. Reference: derived.
     """

@@ -1,6 +1,9 @@
 """A grid of cells, four moves, slips and walls."""
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from upperhand.mdps.mdp import MDP, sparse
 
@@ -8,7 +11,14 @@ MOVES = np.array([(0, 1), (1, 0), (0, -1), (-1, 0)])
 """[4, 2] change of the two coordinates by each action."""
 
 
-def gridworld(size: int = 10, *, slip: float = 0.1, walls=(), start=None, discount: float = 0.95) -> MDP:
+def gridworld(
+    size: int = 10,
+    *,
+    slip: float = 0.1,
+    walls: Iterable[Sequence[float]] = (),
+    start: ArrayLike | None = None,
+    discount: float = 0.95,
+) -> MDP:
     """A square grid. State size·i + j is cell (i, j); a move off the grid or into a wall stays.
 
     With probability slip, spread evenly, one of the three other moves happens instead.
@@ -26,9 +36,10 @@ def gridworld(size: int = 10, *, slip: float = 0.1, walls=(), start=None, discou
         raise ValueError(f"size must be a whole number of cells, at least 2: got {size!r}.")
     if not 0 <= slip <= 1:
         raise ValueError(f"slip must lie in [0, 1]: got {slip!r}.")
-    walls = np.asarray(list(walls), int).reshape(-1, 2)
-    if walls.size and (walls.min() < 0 or walls.max() >= size):
-        raise ValueError(f"walls must be cells (i, j) in 0 … {size - 1}: got {walls.tolist()}.")
+    given = [tuple(cell) for cell in walls]
+    if any(len(cell) != 2 or not all(0 <= i < size and i == int(i) for i in cell) for cell in given):
+        raise ValueError(f"walls must be cells (i, j) in 0 … {size - 1}: got {given}.")
+    walls = np.array(given, int).reshape(-1, 2)
     cells = positions(size).astype(int)
     blocked = np.zeros((size, size), bool)
     blocked[walls[:, 0], walls[:, 1]] = True

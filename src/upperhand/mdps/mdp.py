@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
+from numpy.typing import ArrayLike
 
 
 class MDP(NamedTuple):
@@ -30,7 +31,14 @@ class MDP(NamedTuple):
         return self.successor.shape[1]
 
 
-def sparse(successor, probability, *, start=None, ending=None, discount: float) -> MDP:
+def sparse(
+    successor: ArrayLike,
+    probability: ArrayLike,
+    *,
+    start: ArrayLike | None = None,
+    ending: ArrayLike | None = None,
+    discount: float,
+) -> MDP:
     """A checked world from a sparse kernel.
 
     Args:
@@ -73,7 +81,9 @@ def sparse(successor, probability, *, start=None, ending=None, discount: float) 
     return MDP(successor.astype(np.int32), probability, ending, start, float(discount))
 
 
-def dense(kernel, *, start=None, ending=None, discount: float) -> MDP:
+def dense(
+    kernel: ArrayLike, *, start: ArrayLike | None = None, ending: ArrayLike | None = None, discount: float
+) -> MDP:
     """A checked world from a dense kernel; states that are never reached from (s, a) are left out of its row.
 
     Args:

@@ -39,15 +39,18 @@ def sweeps(tolerance: float = 1e-10, most: int = 100_000) -> Resolvent:
     v ← b + γ P_π v        d ← b + γ P_πᵀ d
 
     Args:
-      tolerance: bound on the error relative to the largest entry of the solution (sup norm for v, sum norm for d).
+      tolerance: bound on the error relative to the size of the solution (sup norm for v, sum norm for d), down to
+        rounding.
       most: sweeps at most.
     Returns: Resolvent. Cost: about log(tolerance)/log γ sweeps of S·A·K, memory S·A·K.
     """
 
     def fixed_point(sweep, b, gamma, size):
+        least = jnp.maximum(tolerance * (1 - gamma), 4 * jnp.finfo(b.dtype).eps)  # below, v moves by its rounding only
+
         def unfinished(carry):
             v, change, count = carry
-            return (change * gamma > tolerance * (1 - gamma) * size(v)) & (count < most)
+            return (change * gamma > least * size(v)) & (count < most)
 
         def body(carry):
             v, _, count = carry

@@ -8,6 +8,10 @@ from jaxtyping import Array, Float, Int
 
 from upperhand.mdps.mdp import MDP, expect
 from upperhand.policy_gradients.linear import Resolvent, dense
+from upperhand.types import Scalar
+
+Number = float | Scalar
+"""A number, or an array of no axes."""
 
 
 class Soft(NamedTuple):
@@ -20,13 +24,19 @@ class Soft(NamedTuple):
     sweeps: Int[Array, ""]  # sweeps or policy iterations done
 
 
-def backup(mdp: MDP, r: Float[Array, "S A"], tau, v: Float[Array, " S"]) -> Float[Array, " S"]:
+def backup(mdp: MDP, r: Float[Array, "S A"], tau: Number, v: Float[Array, " S"]) -> Float[Array, " S"]:
     """One soft Bellman backup, V ← τ log Σ_a exp((r + γ P V)/τ). Returns: [S]. Cost: S·A·K."""
     return tau * jax.nn.logsumexp((r + mdp.discount * expect(mdp, v)) / tau, axis=-1)
 
 
 def value_iteration(
-    mdp: MDP, r: Float[Array, "S A"], tau, *, v=None, tolerance: float = 1e-10, most: int = 100_000
+    mdp: MDP,
+    r: Float[Array, "S A"],
+    tau: Number,
+    *,
+    v: Float[Array, " S"] | None = None,
+    tolerance: float = 1e-10,
+    most: int = 100_000,
 ) -> Soft:
     """Soft value iteration, for any number of states.
 
@@ -36,21 +46,22 @@ def value_iteration(
       mdp, r: world and reward [S, A].
       tau: temperature, above 0, in units of reward.
       v: where to start, [S]; at 0 where not given.
-      tolerance: bound on max |V − V*| at which it stops, in units of reward.
+      tolerance: bound on max |V − V*| at which it stops, in units of reward; it stops as well where V moves by its
+        rounding only.
       most: sweeps at most.
     Returns: Soft. Cost: log(tolerance)/log γ sweeps of S·A·K.
     Reference: standard; stopped on V and not on π, whose rounding noise grows as 1/τ.
     """
-    gamma = mdp.discount
+    bound, rounding = mdp.discount / (1 - mdp.discount), 4 * jnp.finfo(r.dtype).eps
 
     def unfinished(carry):
-        _, error, count = carry
-        return (error > tolerance) & (count < most)
+        v, error, count = carry
+        return (error > jnp.maximum(tolerance, bound * rounding * jnp.max(jnp.abs(v)))) & (count < most)
 
     def body(carry):
         v, _, count = carry
         new = backup(mdp, r, tau, v)
-        return new, gamma / (1 - gamma) * jnp.max(jnp.abs(new - v)), count + 1
+        return new, bound * jnp.max(jnp.abs(new - v)), count + 1
 
     start = jnp.zeros(mdp.states, r.dtype) if v is None else v
     v, error, count = jax.lax.while_loop(unfinished, body, (start, jnp.asarray(jnp.inf, r.dtype), 0))
@@ -58,7 +69,14 @@ def value_iteration(
 
 
 def policy_iteration(
-    mdp: MDP, r: Float[Array, "S A"], tau, *, v=None, resolvent: Resolvent = dense, tolerance=1e-11, most: int = 200
+    mdp: MDP,
+    r: Float[Array, "S A"],
+    tau: Number,
+    *,
+    v: Float[Array, " S"] | None = None,
+    resolvent: Resolvent = dense,
+    tolerance: float = 1e-11,
+    most: int = 200,
 ) -> Soft:
     """Soft policy iteration (Newton on the soft Bellman equation), for up to a few thousand states.
 

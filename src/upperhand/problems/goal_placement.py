@@ -7,11 +7,13 @@ Reference: the GridWorld experiment named in the abstract of Zeng, Bhatt, Ganesh
 Algorithm for Bi-Level Reinforcement Learning", 2026. Its full text was not available to us: this instance is our own.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
 from upperhand.forms import BilevelRL, Exact, Return
 from upperhand.hypergradients.enumeration import lattice, polished, values
@@ -83,20 +85,20 @@ def goal_placement(
     return problem._replace(exact=oracle._replace(best=best), maps=maps)
 
 
-def grid_problem(size, slip, walls, upper_bumps, discount) -> BilevelRL:
+def grid_problem(
+    size: int, slip: float, walls: Sequence[Sequence[int]], upper_bumps: Sequence[Sequence[float]], discount: float
+) -> BilevelRL:
     """A grid world with half of the starts at (0, 0), and the designer's bumps; no reward, cost or start x yet."""
-    free = np.ones((size, size))
-    for i, j in walls:
-        free[min(i, size - 1), min(j, size - 1)] = 0
-    start = 0.5 * free.ravel() / max(free.sum(), 1)
-    start[0] += 0.5
-    mdp = gridworld(size, slip=slip, walls=walls, start=start, discount=discount)
+    mdp = gridworld(size, slip=slip, walls=walls, discount=discount)
+    if mdp.start[0] == 0:
+        raise ValueError("walls must leave (0, 0) free: half of the agents start there.")
+    mdp = mdp._replace(start=(mdp.start + np.eye(1, mdp.states)[0]) / 2)
     u = bumps(positions(size), upper_bumps, scale=1 - discount)
     policy = softmax(mdp.states, mdp.actions)
     return BilevelRL(mdp, None, policy, Return(u, lambda x: jnp.asarray(0.0)), None)
 
 
-def grid_maps(problem: BilevelRL, oracle: Exact, xs, size: int, walls) -> dict:
+def grid_maps(problem: BilevelRL, oracle: Exact, xs: ArrayLike, size: int, walls: Sequence[Sequence[int]]) -> dict:
     """What the report draws of a grid: for each found x the agent's reward, occupancy and greedy move.
 
     Args:

@@ -1,6 +1,6 @@
 """Rewards that make a place attractive."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -43,7 +43,7 @@ def weighted_goals(states: int) -> Callable:
     return reward
 
 
-def bumps(positions: np.ndarray, table, scale: float = 1.0) -> Callable:
+def bumps(positions: np.ndarray, table: Iterable[Sequence[float]], scale: float = 1.0) -> Callable:
     """A fixed reward that is a sum of bumps.
 
     u(s) = scale · Σ_b height_b · exp( −‖position(s) − (i_b, j_b)‖² / (2 width_b²) )

@@ -1,0 +1,3 @@
+"""The command line."""
+
+from upperhand.cli.main import main as main

@@ -1,0 +1,61 @@
+"""The penalty hypergradient from samples: how the difference of two occupancies is estimated.
+
+    (1/width)( ∂ₓJ_τ(x, π_low) − ∂ₓJ_τ(x, π_high) )        π_low, π_high: at agent's rewards r + low·w·u and r + w·u
+
+Every estimator is a NamedTuple of the same parts, an argument of the sampled actor-critic.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+class Seen(NamedTuple):
+    """What an estimator may look at, all at fixed x."""
+
+    pi: Float[Array, "2 S A"]  # π_low, π_high
+    mu: Float[Array, "streams S A"]  # empirical occupancy of each stream; the last stream is that of π_high
+    gradients: Float[Array, "S A dx"]  # ∂ₓr(s, a)
+    critic: Float[Array, "S A dx"]  # Q_x, the critic of ∂ₓr under π_low
+
+
+class Estimator(NamedTuple):
+    """How the sampled actor-critic estimates its hypergradient."""
+
+    low: float  # weight of w·u in the reward that π_low is optimal for: 0, or −1 for the two-sided penalty
+    streams: int  # 1: only π_high is followed; 2: both are
+    shared: bool  # both streams are driven by the same random numbers
+    difference: Callable[[Seen], Float[Array, " dx"]]  # ∂ₓJ(π_low) − ∂ₓJ(π_high)
+
+
+def through_occupancies(seen: Seen) -> Float[Array, " dx"]:
+    """The difference of the gradients that two streams meet.
+
+    Σ ( μ_low − μ_high ) ∂ₓr
+
+    Returns: [dx]. Its noise, divided by w, grows as 1/w. Reference: the paper form of the actor-critic.
+    """
+    return jnp.tensordot(seen.mu[0] - seen.mu[-1], seen.gradients, 2)
+
+
+def through_performance(seen: Seen) -> Float[Array, " dx"]:
+    """The same by the performance difference lemma, from the stream of π_high alone.
+
+    −Σ_s d_high(s) Σ_a (π_high − π_low)(a|s) Q_x(s, a)
+
+    Returns: [dx]. (π_high − π_low)/w stays bounded as w → 0, and so does the noise. Reference: derived.
+    """
+    visits = jnp.sum(seen.mu[-1], -1, keepdims=True)
+    return -jnp.tensordot(visits * (seen.pi[1] - seen.pi[0]), seen.critic, 2)
+
+
+two_stream = Estimator(0.0, 2, False, through_occupancies)
+"""Two independent streams, one for each policy: the paper form."""
+coupled = Estimator(0.0, 2, True, through_occupancies)
+"""Two streams driven by the same random numbers."""
+one_stream = Estimator(0.0, 1, True, through_performance)
+"""One stream, from π_high, through the performance difference."""
+two_sided_stream = Estimator(-1.0, 1, True, through_performance)
+"""One stream for the two-sided penalty, whose bias is O(w²)."""

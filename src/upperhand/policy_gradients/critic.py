@@ -1,0 +1,106 @@
+"""Tabular critics of two policies, learnt from batches of transitions.
+
+Entropy is counted from that of the uniform policy, −τ log(A π), so that a uniform policy gains none and critics do not
+drift as τ falls. What is left out, τ log A for every step to come, is the same everywhere unless episodes may end: then
+the lifetime has a critic too, and the two add up to the soft action value.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from upperhand.types import Trajectory
+
+
+def following(
+    trajectory: Trajectory, columns: Float[Array, "S C"], A: int
+) -> tuple[Float[Array, "S A C"], Float[Array, "S A"]]:
+    """Mean over the samples of each (s, a) of what follows.
+
+    m(s, a) = mean of alive · columns(s')        n(s, a) = number of samples
+
+    Args:
+      trajectory: [T, B] transitions.
+      columns: [S, C] values of several critics.
+      A: number of actions.
+    Returns: m [S, A, C] (0 where unseen), n [S, A]. Cost: one scatter of T·B rows.
+    """
+    S, C = columns.shape
+    rows = columns[trajectory.successor.ravel()] * trajectory.alive.ravel()[:, None]
+    rows = jnp.concatenate([rows, jnp.ones_like(rows[:, :1])], -1)
+    pairs = (trajectory.state * A + trajectory.action).ravel()
+    sums = jnp.zeros((S * A, C + 1), columns.dtype).at[pairs].add(rows).reshape(S, A, C + 1)
+    counts = sums[..., -1]
+    return sums[..., :-1] / jnp.maximum(counts, 1)[..., None], counts
+
+
+def step_sizes(counts: Float[Array, "S A"], critic_step: float) -> Float[Array, "S A"]:
+    """The step towards a mean of n samples that n single ones make, 1 − (1 − critic_step)ⁿ. Returns: [S, A]."""
+    return 1 - (1 - critic_step) ** counts
+
+
+class Critics(NamedTuple):
+    """What is known of π (first) and of π_w (second)."""
+
+    q: Float[Array, "2 S A C"]  # of reward and centred entropy; where C = 2, of the lifetime too
+    q_x: Float[Array, "S A dx"]  # of ∂ₓr under π
+
+
+class Gains(NamedTuple):
+    """What a step gains, at fixed x."""
+
+    rewards: Float[Array, "2 S A"]  # reward that each policy is optimal for
+    gradients: Float[Array, "S A dx"]  # ∂ₓr
+    tau: Float[Array, ""]  # temperature
+    discount: float  # γ
+
+
+def optimistic(r: Float[Array, "S A"], dx: int, discount: float, may_end: bool) -> Critics:
+    """Critics at the most that the reward allows, so that what is unseen attracts. Returns: Critics."""
+    most = jnp.full((2, *r.shape), jnp.max(r) / (1 - discount))
+    lifetime = jnp.full((2, *r.shape), 1 / (1 - discount), r.dtype)
+    q = jnp.stack([most, lifetime][: 1 + may_end], -1)
+    return Critics(q, jnp.zeros((*r.shape, dx), r.dtype))
+
+
+def centred_values(pi: Float[Array, "S A"], q: Float[Array, "S A C"], tau: Float[Array, ""]) -> Float[Array, "S C"]:
+    """V = Σ_a π ( Q − τ log(A π) ), and the lifetime without an entropy. Returns: [S, C]."""
+    log_ratio = jnp.log(jnp.maximum(pi.shape[-1] * pi, 1e-30))
+    return jnp.sum(pi[..., None] * q, 1).at[:, 0].add(-tau * jnp.sum(pi * log_ratio, -1))
+
+
+def soft_logits(q: Float[Array, "*player S A C"], tau: Float[Array, ""]) -> Float[Array, "*player S A"]:
+    """Logits of the soft-greedy policy, (Q + τ log A · lifetime)/τ. Returns: [S, A]."""
+    return q[..., 0] / tau + np.log(q.shape[-2]) * jnp.sum(q[..., 1:], -1)
+
+
+def learn(
+    critics: Critics, streams: Trajectory, pi: Float[Array, "2 S A"], gains: Gains, critic_step: float
+) -> tuple[Critics, Float[Array, "streams S A"]]:
+    """One step of every critic towards the mean target of what was seen; expected targets, so any stream serves.
+
+    Q ← Q + β_n ( gain + γ mean V(s') − Q )        β_n = 1 − (1 − critic_step)ⁿ, n visits
+
+    Args:
+      critics: before.
+      streams: [streams, T, B] transitions; the first stream teaches π, the last π_w and Q_x.
+      pi: [2, S, A] both policies.
+      gains: rewards, gradients, temperature and discount.
+      critic_step: of a single sample.
+    Returns: Critics, and the frequency of each (s, a) in each stream. Cost: one scatter of T·B rows a stream.
+    """
+    C = critics.q.shape[-1]
+    v = jax.vmap(centred_values, (0, 0, None))(pi, critics.q, gains.tau)
+    v_x = jnp.sum(pi[0, ..., None] * critics.q_x, 1)
+    columns = jnp.concatenate([v[0], v[1], v_x], -1)
+    means, counts = jax.vmap(lambda stream: following(stream, columns, pi.shape[-1]))(streams)
+    beta = step_sizes(counts, critic_step)[..., None]
+    gain = jnp.stack([gains.rewards, jnp.ones_like(gains.rewards)][:C], -1)  # the lifetime gains 1 a step
+    low = beta[0] * (gain[0] + gains.discount * means[0, ..., :C] - critics.q[0])
+    high = beta[-1] * (gain[1] + gains.discount * means[-1, ..., C : 2 * C] - critics.q[1])
+    change_x = beta[-1] * (gains.gradients + gains.discount * means[-1, ..., 2 * C :] - critics.q_x)
+    new = Critics(critics.q + jnp.stack([low, high]), critics.q_x + change_x)
+    return new, counts / jnp.sum(counts, (1, 2), keepdims=True)

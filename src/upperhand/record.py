@@ -1,0 +1,70 @@
+"""What a row tells besides: the truth, where a problem has an oracle."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from upperhand.forms import BilevelRL
+from upperhand.hoist import hoist
+
+TINY = 1e-30
+"""Below this norm a hypergradient is taken as this long, so that its relative error stays finite."""
+
+
+def exact_record(problem: BilevelRL) -> Callable[[Any, Any], Mapping[str, Any]]:
+    """How far a run is from the truth, in float64.
+
+    value = Φ_τ(x) at the oracle's τ        gap = value − best
+    hypergradient_error  = ‖dx − ∇Φ_τ‖ / ‖∇Φ_τ‖        at the run's present τ, and at the x where dx was taken
+    hypergradient_cosine = ⟨dx, ∇Φ_τ⟩ / (‖dx‖ ‖∇Φ_τ‖)
+
+    Args:
+      problem: with `exact`, or the figures are none; gap needs `exact.best`, which may take seconds at the first call.
+    Returns: the `record` of `run`, host code: (state, told or None) → figures, each [] or [N].
+    Cost: a value a seed, and with `told` a hypergradient; seeds one after another in one program.
+    """
+    oracle = problem.exact
+    if oracle is None:
+        return lambda state, told: {}
+    programs = {}
+
+    def called(name, one, *args):
+        if name not in programs:
+            programs[name] = hoist(lambda *args: jax.lax.map(lambda arg: one(*arg), args), *args)
+        return programs[name](*args)
+
+    def value(x):
+        return {"value": oracle.value(x, oracle.temperature)}
+
+    def errors(x, dx, tau):
+        truth, dx = (
+            jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(tree)])
+            for tree in (oracle.hypergradient(x, tau), dx)
+        )
+        length, longest = jnp.linalg.norm(dx), jnp.maximum(jnp.linalg.norm(truth), TINY)
+        return {
+            "hypergradient_error": jnp.linalg.norm(dx - truth) / longest,
+            "hypergradient_cosine": jnp.vdot(dx, truth) / (jnp.maximum(length, TINY) * longest),
+        }
+
+    def record(state, told):
+        axes = np.ndim(state.count)
+
+        def double(tree):
+            leaves = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), tree)
+            return jax.tree.map(lambda leaf: jnp.asarray(leaf if axes else leaf[None]), leaves)
+
+        with jax.enable_x64(True):
+            found = called("value", value, double(state.x))
+            if told is not None:
+                tau = told.scheduled.get("temperature", np.full(np.shape(state.count), oracle.temperature))
+                found |= called("errors", errors, double(told.x), double(told.hypergradient), double(tau))
+            found = {name: np.asarray(figure) if axes else float(figure[0]) for name, figure in found.items()}
+        if oracle.best is not None:
+            found["gap"] = found["value"] - oracle.best()[1]
+        return found
+
+    return record

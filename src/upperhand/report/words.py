@@ -1,0 +1,161 @@
+"""What the page says: the result in a sentence, the problem in three lines, what each figure shows."""
+
+import numpy as np
+
+from upperhand.report.curves import NEAR, best_value
+from upperhand.report.folder import Folder
+from upperhand.report.maps import median_seed, other_seeds
+from upperhand.report.statistics import interval
+from upperhand.report.writing import count, number, place
+
+AGENT = ("where", "π*(x) maximises E Σ γᵗ ( rₓ(s, a) + τ · entropy )")
+
+STORIES = {
+    "goal_placement": (
+        "A designer places a goal x in a grid. The agent is rewarded near it and walks there, with slips, by its own "
+        "best policy. The designer cares about what it passes: a good region and a bad one.",
+        [
+            ("minimise over x", "Φ(x) = −(1 − γ) E Σ γᵗ u(s) + pull · ‖x − centre‖²"),
+            ("where", "π*(x) maximises E Σ γᵗ ( rₓ(s) + τ · entropy )"),
+            ("rewarded by", "rₓ(s) = exp( −‖s − x‖² / (2 width²) )"),
+        ],
+    ),
+    "goal_weights": (
+        "A designer spreads a budget of reward over the cells of a grid. The agent collects it by its own best policy. "
+        "The designer cares about what it passes: a good region and a bad one.",
+        [
+            ("minimise over x", "Φ(x) = −(1 − γ) E Σ γᵗ u(s) + pull · ‖x‖²"),
+            ("where", "π*(x) maximises E Σ γᵗ ( rₓ(s) + τ · entropy )"),
+            ("rewarded by", "rₓ(s) = budget · softmax(x)(s)"),
+        ],
+    ),
+}
+
+METHODS = {
+    "actor_critic": "Method: the single-loop, first-order regularised actor-critic. The penalty 1/w holds the agent "
+    "to its own best policy; the temperature τ attenuates along the run.",
+}
+
+
+def story(folder: Folder) -> tuple[str, list[tuple[str, str]], str]:
+    """The problem in words, in three lines of mathematics, and the method."""
+    general = (
+        "Somebody chooses x. An agent sees the reward that x gives it and does what is best for itself. The first one "
+        "cares about what then happens.",
+        [("minimise over x", "Φ(x) = upper(x, π*(x))"), AGENT, ("rewarded by", "rₓ, which x sets")],
+    )
+    about, lines = STORIES.get(folder.config["problem"], general)
+    method = METHODS.get(folder.config["solver"], f"Method: {plain(folder.config['solver'])}.")
+    return about, lines, method
+
+
+def headline(folder: Folder) -> str:
+    """The result in one sentence, counted from the last common rows."""
+    N, before = len(folder.config["seeds"]), stopped(folder)
+    after = f"After {before[0]:,} of {before[1]:,} updates, " if before else ""
+    one, many = ("is", "are") if before else ("ends", "end")
+    last = folder.rows.get("gap", np.full((N, 1), np.nan))[:, -1]
+    if np.isfinite(last).any():
+        near = int((last <= NEAR).sum())
+        if N == 1 and not near:
+            return _sentence(f"{after}the one start {one} {number(float(last[0]))} above the best known value")
+        who = "the one start" if N == 1 else f"{near or 'none'} of {N} starts"
+        return _sentence(f"{after}{who} {one if near < 2 else many} within {NEAR} of the best known value")
+    name = "value" if "value" in folder.rows else "upper"
+    told = "Φ" if name == "value" else "the method’s own estimate of the upper loss"
+    column = folder.rows.get(name)
+    full = [] if column is None else np.flatnonzero(np.isfinite(column).all(0))
+    if len(full) == 0:
+        return _sentence(f"{after}{plain(folder.config['solver'])} on {plain(folder.config['problem'])}")
+    first, last = (float(interval(column[:, place]).iqm) for place in (full[0], full[-1]))
+    moves = "falls" if last < first else "rises" if last > first else "stays"
+    over = "" if N == 1 else f", interquartile mean of {N} starts"
+    return _sentence(f"{after}{told} {moves} from {number(first)} to {number(last)}{over}")
+
+
+def lede(folder: Folder) -> str:
+    """The gap, or the value, at the start and at the end, with its interval and what it cost."""
+    N = len(folder.config["seeds"])
+    name = next((name for name in ("gap", "value") if name in folder.rows), None)
+    if name is None or not np.isfinite(folder.rows[name][:, [0, -1]]).all():
+        return ""
+    column, samples, updates = folder.rows[name], folder.rows.get("samples"), int(folder.rows["step"][0, -1])
+    first, last = interval(column[:, 0]), interval(column[:, -1])
+    told = {"gap": "Gap to the best known value", "value": "Exact value Φ(x)"}[name]
+    start, end, low, high = (number(float(part), 2) for part in (first.iqm, *last))
+    middle, spread = ("", "") if N == 1 else (" (interquartile mean)", f", 95% interval {low} to {high}")
+    spent = f"{updates:,} updates"
+    if samples is not None and samples[:, -1].max() > 0:
+        spent = f"{count(float(np.median(samples[:, -1])))} samples a start"
+    return f"{told}{middle}: {start} at the start, {end} at the end{spread}, after {spent}."
+
+
+def notices(folder: Folder) -> list[str]:
+    """What a reader must know before trusting the page: a run cut short, a seed that diverged, a beaten best."""
+    said = []
+    if before := stopped(folder):
+        said.append(
+            f"This run is not finished: its rows end at update {before[0]:,} of {before[1]:,}. Everything here is of "
+            f"that update. To go on: upperhand resume {folder.path}"
+        )
+    for name in ("value", "gap", "upper"):
+        if name in folder.rows:
+            lost = np.flatnonzero(~np.isfinite(folder.rows[name][:, -1]))
+            if lost.size:
+                which = ", ".join(str(folder.config["seeds"][seed]) for seed in lost)
+                said.append(f"The last {name} of seed {which} is not a finite number; it counts as not near the best.")
+                break
+    if "gap" in folder.rows and (folder.rows["gap"][:, -1] < -1e-4).any():
+        said.append(
+            "A start ends below the best known value, which is a reference found by search, not a proven optimum."
+        )
+    return said
+
+
+def stopped(folder: Folder) -> tuple[int, int] | None:
+    """(last update, planned updates) of a run that is not finished, else None."""
+    last, steps, every = int(folder.rows["step"][0, -1]), folder.config["steps"], folder.config.get("every")
+    every = every if isinstance(every, int) and every > 0 else 1
+    return (last, steps) if last < steps - steps % every else None
+
+
+def captions(folder: Folder) -> dict[str, str]:
+    """What to see in each figure, one sentence each."""
+    N, best = len(folder.config["seeds"]), (folder.maps or {}).get("best_x")
+    seed = folder.config["seeds"][median_seed(folder)]
+    paths = "The path of x runs from its start" if N == 1 else f"The {N} paths of x run from their starts"
+    star = f"; the star marks the best known x = {place(best)}" if np.shape(best) == (2,) else ""
+    goal = (
+        "the star is the goal"
+        if folder.rows.get("x", np.empty(0)).shape[-1] == 2
+        else "the star is the most rewarded cell"
+    )
+    who = "Where" if N == 1 else f"Seed {seed}, the median result: where"
+    shown, rest = len(other_seeds(folder)), N - 1
+    some = (
+        ("the other seed" if rest == 1 else "the other seeds")
+        if shown == rest
+        else f"the first {shown} of the {rest} other seeds"
+    )
+    value = "the exact value of x" if "value" in folder.rows else "the method’s own estimate of the upper loss"
+    below = ", down to the best known value (dashed)" if best_value(folder) is not None else ""
+    return {
+        "landscape": f"{paths} over the exact Φ, where blue is good for the designer{star}.",
+        "grid": f"{who} the agent spends its time (discs) and how it moves; {goal}, blue cells pay the designer.",
+        "seeds": f"The same for {some}: discs are the agent’s time, {goal}.",
+        "value": f"What counts: {value} along the run{below}.",
+        "gap": f"How much is still missing, on a log scale; a start counts as near at {NEAR} (dashed) and below.",
+        "schedules": "What was planned: as the temperature τ falls, the agent’s policy sharpens; as the weight w "
+        "falls, the penalty 1/w grows stricter.",
+        "hypergradient": "How far the estimate that moved x is from the exact ∇Φ at the same temperature, and how well "
+        "the two directions agree.",
+    }
+
+
+def plain(name: str) -> str:
+    """A name as words."""
+    return name.replace("_", " ")
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,158 @@
+"""What problems and methods can be built, with which settings, found by walking their rooms."""
+
+import difflib
+import importlib
+import inspect
+import re
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from upperhand.errors import BadInput
+
+HERE = Path(__file__).parent
+ROOMS = {
+    "problem": [(HERE / "problems", "upperhand.problems")],
+    "solver": [(HERE / "solvers" / "rl", "upperhand.solvers.rl")],
+}
+"""Where builders live: folders, and the packages that they are."""
+PLANNED = "steps"
+"""The setting of a solver that tells the planned updates; the run fills it."""
+
+
+class Setting(NamedTuple):
+    """A keyword argument of a builder."""
+
+    hint: Any  # its annotation
+    default: Any
+    help: str  # its meaning, from the docstring
+
+
+def files(room: str) -> dict[str, tuple[Path, str]]:
+    """The builders of a room by name: their files and modules."""
+    return {
+        path.stem: (path, f"{package}.{path.stem}")
+        for folder, package in ROOMS[room]
+        for path in sorted(folder.glob("*.py"))
+        if not path.stem.startswith("_")
+    }
+
+
+def names(room: str) -> list[str]:
+    """The builders of a room, `problem` or `solver`, by their file names."""
+    return list(files(room))
+
+
+def unknown(kind: str, name: str, known: Iterable[str], remedy: str) -> BadInput:
+    """One line for a name that does not exist, with the nearest that does."""
+    near = difflib.get_close_matches(name, list(known), 1, 0.5)
+    return BadInput(f"unknown {kind} {name!r}: {f'did you mean {near[0]!r}? ' if near else ''}{remedy}")
+
+
+def resolve(room: str, name: str) -> str:
+    """The builder's name, dashes allowed. Raises: BadInput with the nearest name."""
+    known = names(room)
+    if name.replace("-", "_") not in known:
+        raise unknown(room, name, known, "`upperhand list` shows what there is.")
+    return name.replace("-", "_")
+
+
+def builder(room: str, name: str) -> Callable:
+    """The builder of a room, imported."""
+    name = resolve(room, name)
+    return getattr(importlib.import_module(files(room)[name][1]), name)
+
+
+def settings(function: Callable) -> dict[str, Setting]:
+    """The keyword-only arguments of a builder that have defaults, in its order."""
+    hints, texts = typing.get_type_hints(function), argument_texts(inspect.getdoc(function) or "")
+    return {
+        name: Setting(hints.get(name, Any), parameter.default, texts.get(name, ""))
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY and parameter.default is not parameter.empty
+    }
+
+
+def argument_texts(doc: str) -> dict[str, str]:
+    """What the Args block of a docstring tells of each argument; `a, b: text` tells it of both."""
+    block = re.search(r"^Args:[ ]*\n((?:[ ]+.*\n|\s*\n)+)", doc + "\n", re.MULTILINE)
+    found, names = {}, ()
+    for line in block.group(1).splitlines() if block else ():
+        head = re.match(r"  (\w+(?:, \w+)*): *(.*)", line)
+        if head:
+            names = head.group(1).split(", ")
+        for name in names:
+            found[name] = head.group(2) if head else f"{found[name]} {line.strip()}".strip()
+    return found
+
+
+def members(hint: Any) -> tuple[Any, ...]:
+    """The members of a union, or the hint alone."""
+    is_union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
+    return typing.get_args(hint) if is_union else (hint,)
+
+
+def build(room: str, name: str, given: Mapping[str, Any], *args: Any) -> Any:
+    """A problem or a solver from its name and settings.
+
+    Args:
+      room: `problem` or `solver`.
+      name: of the builder.
+      given: settings by name; the rest keep their defaults.
+      args: the problem, for a solver.
+    Returns: BilevelRL or Solver. Raises: BadInput, in one line, for an unknown setting or one that the builder refuses.
+    """
+    function = builder(room, name)
+    known = settings(function)
+    for setting in given:
+        if setting not in known:
+            raise unknown(f"setting of {name}", setting, known, f"It has {', '.join(known) or 'none'}.")
+    try:
+        return function(*args, **given)
+    except (ValueError, TypeError) as error:
+        raise BadInput(f"{name}: {' '.join(str(error).split())}") from error
+
+
+def stored(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as JSON; what is no number, text or sequence of them is told by its repr, as {"default": repr}."""
+    return {name: value if is_primitive(value) else {"default": told(value)} for name, value in values.items()}
+
+
+def told(value: Any) -> str:
+    """The repr of a value, without addresses in memory."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+
+
+def is_primitive(value: Any) -> bool:
+    """Whether JSON can hold a value."""
+    if isinstance(value, tuple | list):
+        return all(map(is_primitive, value))
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def restored(room: str, name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings from JSON.
+
+    Raises: BadInput where a builder's default is no longer the one that the run began with.
+    """
+    known = settings(builder(room, name))
+
+    def one(setting, value):
+        if not isinstance(value, dict):
+            return as_tuple(value)
+        now = told(known[setting].default) if setting in known else "gone"
+        if now != value.get("default"):
+            raise BadInput(
+                f"the default of {name}'s {setting} is now {now}, and the run began with {value.get('default')}: "
+                "continue with the version of upperhand that config.json names."
+            )
+        return known[setting].default
+
+    return {setting: one(setting, value) for setting, value in values.items()}
+
+
+def as_tuple(value: Any) -> Any:
+    """Lists as tuples, at every depth."""
+    return tuple(map(as_tuple, value)) if isinstance(value, list) else value

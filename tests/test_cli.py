@@ -1,0 +1,142 @@
+"""The command line, as a stranger uses it."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from toys import furnish
+from upperhand.cli import main
+from upperhand.cli.listing import first_line
+from upperhand.settings import argument_texts, builder, names, restored, settings, stored
+
+UPPERHAND = Path(sys.executable).with_name("upperhand")
+
+
+@pytest.fixture(autouse=True)
+def rooms():
+    furnish()
+
+
+def run(out, *words):
+    return main(["run", "field", "--solver", "drift", "--seeds", "2", "--steps", "20", "--out", str(out), *words])
+
+
+@pytest.mark.parametrize("words", [["--help"], ["list"], ["--version"]])
+def test_what_needs_no_jax_starts_quickly(words):
+    began = time.monotonic()
+    done = subprocess.run([UPPERHAND, *words], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and done.stdout and not done.stderr
+    assert time.monotonic() - began < 2  # 0.1 to 0.4 s when nothing else runs
+    program = f"import sys; from upperhand.cli import main; main({words}); print('jax' in sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stderr == "False\n"
+
+
+def test_list_names_everything_with_its_first_line(capsys):
+    assert main(["list"]) == 0
+    said = capsys.readouterr().out
+    for room in ("problem", "solver"):
+        assert names(room)
+        for name in names(room):
+            assert name in said and first_line(room, name)[:20] in said
+            module = sys.modules[builder(room, name).__module__]
+            assert first_line(room, name) == module.__doc__.split("\n")[0]
+
+
+@pytest.mark.parametrize("command", ["list", "run", "check", "resume", "report"])
+def test_every_command_has_help(capsys, command):
+    assert main([command, "--help"]) == 0
+    captured = capsys.readouterr()
+    assert f"upperhand {command}" in captured.out and not captured.err
+
+
+def test_the_help_of_a_run_tells_settings_defaults_and_meanings(capsys):
+    assert main(["run", "field", "--solver", "drift", "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for words in (
+        "--problem.far FLOAT how far starts lie, above 0. (default: 1.0)",
+        "--method.temperature FLOAT [FLOAT] schedules. (default: 1.0 0.1)",
+        "draws an update, that are averaged. (default: 4)",
+        "Power(scale=0.5, exponent=-0.25)",
+        "--steps INT",
+    ):
+        assert words in said
+    assert "--method.steps" not in said
+
+
+def test_a_run_writes_its_folder_and_prints_what_it_found(tmp_path, capsys):
+    out = tmp_path / "deep" / "run"
+    words = ("--problem.far", "2.0", "--method.temperature", "0.5", "--method.x_step", "0.2", "--every", "7")
+    assert run(out, *words) == 0
+    captured = capsys.readouterr()
+    assert not captured.err
+    assert "drift on field, 20 steps" in captured.out and "interquartile mean" in captured.out
+    assert str(out / "report.html") in captured.out.replace("\n", "") and (out / "report.html").stat().st_size > 1000
+    config = json.loads((out / "config.json").read_text())
+    assert config["problem_settings"] == {"far": 2.0, "parts": 2, "kinds": ["a"]}
+    method = config["solver_settings"]
+    assert method["temperature"] == 0.5 and method["x_step"] == 0.2 and method["steps"] == 20
+    assert method["penalty"] == {"default": "Power(scale=0.5, exponent=-0.25)"}
+    assert config["command"].startswith("upperhand run field --solver drift") and config["precision"] == "float32"
+    rows = [json.loads(line) for line in (out / "rows.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows[::2]] == [0, 7, 14, 20]
+    assert rows[-1]["temperature"] == 0.5
+    assert rows[-1]["penalty"] == pytest.approx(0.5 * 20**-0.25, rel=1e-6)  # the default was left as it is
+    page = (out / "report.html").read_bytes()
+    (out / "report.html").unlink()
+    assert main(["report", str(out)]) == 0
+    assert (out / "report.html").read_bytes()[:100] == page[:100]
+    assert main(["resume", str(out)]) == 0
+    assert [json.loads(line) for line in (out / "rows.jsonl").read_text().splitlines()] == rows
+
+
+def test_two_ends_and_precision_reach_the_run(tmp_path, capsys):
+    assert run(tmp_path / "a", "--method.temperature", "1.0", "0.01", "--precision", "float64") == 0
+    rows = [json.loads(line) for line in (tmp_path / "a" / "rows.jsonl").read_text().splitlines()]
+    assert rows[-1]["temperature"] == pytest.approx(0.01 ** (19 / 20), rel=1e-6)
+    assert rows[-1]["x"][0] != float(np.float32(rows[-1]["x"][0]))
+    assert capsys.readouterr().out.count("step ") <= 12
+
+
+def test_divergence_exits_with_1_and_leaves_the_rows_before(tmp_path, capsys):
+    out = tmp_path / "out"
+    assert run(out, "--method.x-step", "1e6", "--every", "2") == 1
+    complaint = capsys.readouterr().err
+    assert complaint.count("\n") == 1 and complaint.startswith("upperhand: seeds 0, 1 diverged at step ")
+    assert f"{out}/checkpoints/" in complaint and "smaller steps" in complaint
+    rows = [json.loads(line) for line in (out / "rows.jsonl").read_text().splitlines()]
+    assert len(rows) >= 4 and rows[-1]["step"] == json.loads((out / "summary.json").read_text())["seeds"][0]["step"]
+    assert main(["report", str(out)]) == 0
+
+
+def test_check_compares_hypergradients_and_the_table_shows_their_order(capsys):
+    words = ["--problem.size", "3", "--problem.upper-bumps", "1.5", "0.5", "1", "1"]
+    assert (
+        main(["check", "goal-placement", "--points", "2", "--temperatures", "0.1", "--weights", "0.1", "0.01", *words])
+        == 0
+    )
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    errors = {(line[1], line[2]): float(line[-1]) for line in lines if line and line[0] == "0.1" and len(line) == 6}
+    assert errors["penalty", "0.1"] / errors["penalty", "0.01"] == pytest.approx(10, rel=0.3)
+    assert errors["two_sided", "0.1"] / errors["two_sided", "0.01"] == pytest.approx(100, rel=0.3)
+    exact = [float(line[-1]) for line in lines if line[1:2] == ["exact"]]
+    assert len(exact) == 1 and exact[0] < 1e-6
+
+
+def test_settings_survive_json():
+    known = {name: setting.default for name, setting in settings(builder("solver", "drift")).items()}
+    assert restored("solver", "drift", json.loads(json.dumps(stored(known)))) == known
+
+
+def test_argument_texts():
+    doc = "One.\n\nArgs:\n  a, b: first\n    line.\n  c: third.\nReturns: nothing.\n"
+    assert argument_texts(doc) == {"a": "first line.", "b": "first line.", "c": "third."}
+    for room in ("problem", "solver"):
+        for name in names(room):
+            for setting, (_, _, text) in settings(builder(room, name)).items():
+                assert text, f"the Args block of {name} lacks {setting}"
