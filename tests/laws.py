@@ -211,7 +211,7 @@ def sizes(sources):
             if lines > most:
                 yield f"{source.path}:{function.lineno}: {function.name} has {lines} lines; at most {most}"
             if not depth and not function.name.startswith("_") and (taken := len(arguments_of(function))) > 9:
-                yield f"{source.path}:{function.lineno}: {function.name} takes {taken} arguments; at most 8 and the first"
+                yield f"{source.path}:{function.lineno}: {function.name} takes {taken} arguments; at most 1 + 8"
 
 
 def public(source):

@@ -166,10 +166,11 @@ def run(words: list[str]) -> int:
     given = parse(options(problem_name, solver_name), found[1], prog=prog, description=about)
     import jax
 
-    from upperhand import solve, store
+    from upperhand import store
+    from upperhand.solve import carry_out, described, planned, whole_number
 
     for name in ("seeds", "steps", *(["every"] if given.every is not None else [])):
-        solve.whole_number(f"--{name}", getattr(given, name))
+        whole_number(f"--{name}", getattr(given, name))
     out = Path(given.out or f"runs/{problem_name}-{solver_name}-{time.strftime('%Y%m%d-%H%M%S')}")
     store.vacant(out)
     with jax.enable_x64(given.precision == "float64"):
@@ -178,12 +179,12 @@ def run(words: list[str]) -> int:
             for_solver[PLANNED] = given.steps
         problem = build("problem", problem_name, for_problem)
         solver = build("solver", solver_name, for_solver, problem)
-        plan = solve.planned(problem, solver, steps=given.steps, every=given.every, seeds=given.seeds)
+        plan = planned(problem, solver, steps=given.steps, every=given.every, seeds=given.seeds)
         config = {"problem": problem_name, "solver": solver_name}
         config |= {"problem_settings": stored(for_problem), "solver_settings": stored(for_solver)}
         command = shlex.join(["upperhand", "run", *words])
-        store.create(out, config | solve.described(plan) | {"command": command})
-        return concluded(out, plan.steps, lambda sinks: solve.carry_out(plan, out, sinks))
+        store.create(out, config | described(plan) | {"command": command})
+        return concluded(out, plan.steps, lambda sinks: carry_out(plan, out, sinks))
 
 
 def resume(words: list[str]) -> int:
@@ -197,14 +198,14 @@ def resume(words: list[str]) -> int:
     problem_name, solver_name = resolve("problem", config["problem"]), resolve("solver", config["solver"])
     import jax
 
-    from upperhand import solve
+    from upperhand.solve import resume as continued
 
     with jax.enable_x64(config["precision"] == "float64"):
         for_problem = restored("problem", problem_name, config["problem_settings"])
         problem = build("problem", problem_name, for_problem)
         for_solver = restored("solver", solver_name, config["solver_settings"])
         solver = build("solver", solver_name, for_solver, problem)
-        return concluded(out, config["steps"], lambda sinks: solve.resume(problem, solver, out, sinks=sinks))
+        return concluded(out, config["steps"], lambda sinks: continued(problem, solver, out, sinks=sinks))
 
 
 def only_folder(words: list[str], command: str, about: str) -> Path | None:

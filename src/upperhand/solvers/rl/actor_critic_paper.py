@@ -75,8 +75,10 @@ def actor_critic_paper(
     alpha, beta = schedule("policy_step", policy_step, steps), schedule("critic_step", critic_step, steps)
     w_at, tau_at = schedule("penalty", penalty, steps), schedule("temperature", temperature, steps)
 
+    highest = tau_at(0) * np.log(A) / (1 - gamma)  # soft value of the uniform policy without a reward
+
     def init(x, y):
-        v = jnp.stack([jnp.full(S, tau_at(0) * np.log(A) / (1 - gamma))] * 2 + [jnp.zeros(S)])
+        v = jnp.stack([jnp.full(S, highest)] * 2 + [jnp.zeros(S)])
         spread = jnp.broadcast_to(chains(world, width), (2, width))
         return State(x, y, y, v, spread, jnp.full(2, 1 - gamma), transform.init(x), jnp.asarray(0, jnp.int32))
 
@@ -95,7 +97,7 @@ def actor_critic_paper(
         score = lambda theta: jnp.mean(advantage * log_table(theta)[part.state, part.action])  # noqa: E731
         return jax.tree.map(lambda theta, g: theta + size * g, theta, jax.grad(score)(theta))
 
-    def approach(v, part, delta, size, bound):
+    def approach(v, part, delta, bound, size):
         met = jnp.zeros(S).at[part.state].add(1.0)
         change = jnp.zeros(S).at[part.state].add(delta) / jnp.maximum(met, 1.0)
         return jnp.clip(v + size * change, -bound, bound)
@@ -106,11 +108,10 @@ def actor_critic_paper(
         (r, u), pull = jax.vjp(pair, state.x)
         s, part, log_pi = follow(key, state.y, state.chains[0])
         s_w, part_w, log_pi_w = follow(key_w, state.theta_w, state.chains[1])
-        delta = error(part, r - tau * log_pi, state.v[0])
-        delta_w = error(part_w, r - tau * log_pi_w, state.v[1])
-        delta_u = error(part_w, u, state.v[2])
+        parts, gains = (part, part_w, part_w), (r - tau * log_pi, r - tau * log_pi_w, u)
+        delta, delta_w, delta_u = deltas = [error(*each) for each in zip(parts, gains, state.v, strict=True)]
         alive = jnp.stack([part.alive.mean(), part_w.alive.mean()])
-        restart = state.restart + size / (count + 1) * (1 - gamma * alive - state.restart)
+        restart = state.restart + (1 - gamma * alive - state.restart) / (count + 2)
         visits, visits_w = (
             jnp.zeros((S, A)).at[p.state, p.action].add(1 / width) / each
             for p, each in zip((part, part_w), restart, strict=True)
@@ -118,13 +119,9 @@ def actor_critic_paper(
         (through_tables,) = pull(((visits - visits_w) / w, -visits_w))
         dx = jax.tree.map(jnp.add, jax.grad(problem.upper.cost)(state.x), through_tables)
         move, step_state = transform.update(dx, state.step, state.x)
-        entropy = tau_at(0) * np.log(A)
-        bounds = [(jnp.max(jnp.abs(table)) + extra) / (1 - gamma) for table, extra in ((r, entropy), (u, 0.0))]
-        v = [
-            approach(state.v[0], part, delta, size, bounds[0]),
-            approach(state.v[1], part_w, delta_w, size, bounds[0]),
-            approach(state.v[2], part_w, delta_u, size, bounds[1]),
-        ]
+        most = [jnp.max(jnp.abs(table)) / (1 - gamma) for table in (r, u)]
+        bounds = [most[0] + highest, most[0] + highest, most[1]]
+        v = [approach(*each, size) for each in zip(state.v, parts, deltas, bounds, strict=True)]
         new = State(
             x=problem.project_x(optax.apply_updates(state.x, move)),
             y=ascend(state.y, part, delta, alpha(count)),
