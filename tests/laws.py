@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 # who may import whom: room → rooms, or single modules of them. A room is a folder, or a file at the top of the package.
-GROUND = ("types", "tree", "forms", "solver", "wrappers", "schedule", "hoist")
+GROUND = ("types", "tree", "forms", "solver", "wrappers", "schedule", "hoist", "actions")
 LEFT_OF_MEETING = (*GROUND, "rewards", "mdps", "policies", "policy_gradients", "hypergradients")
 ARROWS = {
     **{room: GROUND[:place] for place, room in enumerate(GROUND[:5])},
     "schedule": ("types",),
     "hoist": ("types",),
+    "actions": ("types",),
     "rewards": GROUND,
     "mdps": GROUND,
     "policies": GROUND,

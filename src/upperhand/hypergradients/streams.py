@@ -11,6 +11,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from upperhand.actions import total
+
 
 class Seen(NamedTuple):
     """What an estimator may look at, all at fixed x."""
@@ -47,7 +49,7 @@ def through_performance(seen: Seen) -> Float[Array, " dx"]:
 
     Returns: [dx]. (π_high − π_low)/w stays bounded as w → 0, and so does the noise. Reference: derived.
     """
-    visits = jnp.sum(seen.mu[-1], -1, keepdims=True)
+    visits = total(seen.mu[-1])[..., None]
     return -jnp.tensordot(visits * (seen.pi[1] - seen.pi[0]), seen.critic, 2)
 
 

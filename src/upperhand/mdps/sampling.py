@@ -23,11 +23,10 @@ class Law(NamedTuple):
 def law(mdp: MDP) -> Law:
     """Prepare a world for drawing. Cost: S·A·K, once, on the host."""
     cumulative = np.cumsum(mdp.probability, -1)
-    may_end = bool((np.asarray(mdp.ending) > 0).any())
-    if not may_end:
-        cumulative[..., -1] = 2.0  # rows sum to one only up to rounding: the last successor takes the rest
+    endless = np.asarray(mdp.ending) == 0
+    cumulative[endless, -1] = 2.0  # rows sum to one only up to rounding: the last successor takes the rest
     threshold = min(round((1 - mdp.discount) * 2**32), 2**32 - 1)
-    return Law(mdp.successor, cumulative, *_alias_table(np.asarray(mdp.start)), threshold, may_end)
+    return Law(mdp.successor, cumulative, *_alias_table(np.asarray(mdp.start)), threshold, not endless.all())
 
 
 def _alias_table(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -77,9 +76,9 @@ def transition(
     after = jnp.asarray(law.successor)[s, a, jnp.minimum(k, K - 1)]
     is_fresh = words[2] < jnp.uint32(law.threshold)
     start = first(law, words[2].astype(dtype) / jnp.asarray(law.threshold, dtype))
-    if law.may_end:  # a fresh start after an end may come with any third word: its low bits serve there
-        ended = k >= K
-        start = jnp.where(is_fresh, start, first(law, (words[2] << 8).astype(dtype) * jnp.asarray(2.0**-32, dtype)))
+    if law.may_end:  # a fresh start after an end may come with any third word: what lies above the threshold serves too
+        ended, rest = k >= K, jnp.asarray(2**32 - law.threshold, dtype)
+        start = jnp.where(is_fresh, start, first(law, (words[2] - jnp.uint32(law.threshold)).astype(dtype) / rest))
         is_fresh |= ended
         return a, after, (~ended).astype(dtype), jnp.where(is_fresh, start, after)
     return a, after, jnp.ones_like(s, dtype), jnp.where(is_fresh, start, after)

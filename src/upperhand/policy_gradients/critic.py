@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from upperhand.actions import total_of
 from upperhand.types import Trajectory
 
 
@@ -37,9 +38,9 @@ def following(
     return sums[..., :-1] / jnp.maximum(counts, 1)[..., None], counts
 
 
-def step_sizes(counts: Float[Array, "S A"], critic_step: float) -> Float[Array, "S A"]:
+def step_sizes(counts: Float[Array, "*streams S A"], critic_step: float) -> Float[Array, "*streams S A"]:
     """The step towards a mean of n samples that n single ones make, 1 − (1 − critic_step)ⁿ. Returns: [S, A]."""
-    return 1 - (1 - critic_step) ** counts
+    return jnp.where(counts > 0, -jnp.expm1(counts * jnp.log1p(-critic_step)), 0.0)
 
 
 class Critics(NamedTuple):
@@ -47,6 +48,7 @@ class Critics(NamedTuple):
 
     q: Float[Array, "2 S A C"]  # of reward and centred entropy; where C = 2, of the lifetime too
     q_x: Float[Array, "S A dx"]  # of ∂ₓr under π
+    v: Float[Array, "S columns"]  # what states are worth: V (C columns), V_w (C columns), V_x (dx columns)
 
 
 class Gains(NamedTuple):
@@ -63,13 +65,23 @@ def optimistic(r: Float[Array, "S A"], dx: int, discount: float, may_end: bool) 
     most = jnp.full((2, *r.shape), jnp.max(r) / (1 - discount))
     lifetime = jnp.full((2, *r.shape), 1 / (1 - discount), r.dtype)
     q = jnp.stack([most, lifetime][: 1 + may_end], -1)
-    return Critics(q, jnp.zeros((*r.shape, dx), r.dtype))
+    q_x = jnp.zeros((*r.shape, dx), r.dtype)
+    uniform = jnp.full((2, *r.shape), 1 / r.shape[-1], r.dtype)
+    return Critics(q, q_x, state_values(q, q_x, uniform, jnp.zeros((), r.dtype)))
 
 
 def centred_values(pi: Float[Array, "S A"], q: Float[Array, "S A C"], tau: Float[Array, ""]) -> Float[Array, "S C"]:
     """V = Σ_a π ( Q − τ log(A π) ), and the lifetime without an entropy. Returns: [S, C]."""
     log_ratio = jnp.log(jnp.maximum(pi.shape[-1] * pi, 1e-30))
-    return jnp.sum(pi[..., None] * q, 1).at[:, 0].add(-tau * jnp.sum(pi * log_ratio, -1))
+    return total_of(jnp.concatenate([(pi * (q[..., 0] - tau * log_ratio))[..., None], pi[..., None] * q[..., 1:]], -1))
+
+
+def state_values(
+    q: Float[Array, "2 S A C"], q_x: Float[Array, "S A dx"], pi: Float[Array, "2 S A"], tau: Float[Array, ""]
+) -> Float[Array, "S columns"]:
+    """V, V_w and V_x side by side. Returns: [S, 2·C + dx]."""
+    v = jax.vmap(centred_values, (0, 0, None))(pi, q, tau)
+    return jnp.concatenate([v[0], v[1], total_of(pi[0, ..., None] * q_x)], -1)
 
 
 def soft_logits(q: Float[Array, "*player S A C"], tau: Float[Array, ""]) -> Float[Array, "*player S A"]:
@@ -82,7 +94,7 @@ def learn(
 ) -> tuple[Critics, Float[Array, "streams S A"]]:
     """One step of every critic towards the mean target of what was seen; expected targets, so any stream serves.
 
-    Q ← Q + β_n ( gain + γ mean V(s') − Q )        β_n = 1 − (1 − critic_step)ⁿ, n visits
+    Q ← Q + β_n ( gain + γ mean V(s') − Q )        β_n = 1 − (1 − critic_step)ⁿ, n visits;  then V from the new Q
 
     Args:
       critics: before.
@@ -93,14 +105,11 @@ def learn(
     Returns: Critics, and the frequency of each (s, a) in each stream. Cost: one scatter of T·B rows a stream.
     """
     C = critics.q.shape[-1]
-    v = jax.vmap(centred_values, (0, 0, None))(pi, critics.q, gains.tau)
-    v_x = jnp.sum(pi[0, ..., None] * critics.q_x, 1)
-    columns = jnp.concatenate([v[0], v[1], v_x], -1)
-    means, counts = jax.vmap(lambda stream: following(stream, columns, pi.shape[-1]))(streams)
+    means, counts = jax.vmap(lambda stream: following(stream, critics.v, pi.shape[-1]))(streams)
     beta = step_sizes(counts, critic_step)[..., None]
     gain = jnp.stack([gains.rewards, jnp.ones_like(gains.rewards)][:C], -1)  # the lifetime gains 1 a step
     low = beta[0] * (gain[0] + gains.discount * means[0, ..., :C] - critics.q[0])
     high = beta[-1] * (gain[1] + gains.discount * means[-1, ..., C : 2 * C] - critics.q[1])
-    change_x = beta[-1] * (gains.gradients + gains.discount * means[-1, ..., 2 * C :] - critics.q_x)
-    new = Critics(critics.q + jnp.stack([low, high]), critics.q_x + change_x)
-    return new, counts / jnp.sum(counts, (1, 2), keepdims=True)
+    q_x = critics.q_x + beta[-1] * (gains.gradients + gains.discount * means[-1, ..., 2 * C :] - critics.q_x)
+    q = critics.q + jnp.stack([low, high])
+    return Critics(q, q_x, state_values(q, q_x, pi, gains.tau)), counts / jnp.sum(counts, (1, 2), keepdims=True)

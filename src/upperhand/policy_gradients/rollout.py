@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from upperhand.actions import running
 from upperhand.mdps.sampling import Law, first, transition
 from upperhand.types import Key, Trajectory
 
@@ -29,7 +30,7 @@ def rollout(
     Returns: the chains' next states [B], Trajectory of [T, B]. Cost: T·B transitions, 3·T·B random words.
     """
     words = jax.random.bits(key, (length, 3, *s.shape), jnp.uint32)
-    cumulative = jnp.cumsum(pi, -1)
+    cumulative = running(pi)
 
     def follow(s, words):
         a, after, alive, following = transition(law, cumulative, s, words)

@@ -3,4 +3,5 @@
 from upperhand.rewards.goal import bumps as bumps
 from upperhand.rewards.goal import goal as goal
 from upperhand.rewards.goal import weighted_goals as weighted_goals
+from upperhand.rewards.table import reward_gradients as reward_gradients
 from upperhand.rewards.table import reward_table as reward_table

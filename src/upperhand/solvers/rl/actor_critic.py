@@ -22,12 +22,14 @@ import optax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
+from upperhand.actions import probabilities
 from upperhand.forms import BilevelRL
-from upperhand.hypergradients.penalty import tables
+from upperhand.hypergradients.penalty import linear
 from upperhand.hypergradients.streams import Estimator, Seen, one_stream
 from upperhand.mdps.sampling import law
 from upperhand.policy_gradients.critic import Critics, Gains, learn, optimistic, soft_logits
 from upperhand.policy_gradients.rollout import chains, rollout
+from upperhand.rewards.table import reward_gradients, reward_table
 from upperhand.schedule import fraction, schedule, step, whole
 from upperhand.solver import Info, Solver, cost
 from upperhand.types import Count, Key, Schedule, Step, Tree
@@ -73,15 +75,16 @@ def actor_critic(
     Returns: Solver. Raises: ValueError for a Tabular upper objective or a setting out of its range.
     Cost: an update is streams · chains · steps transitions and one gradient.
     """
-    pair, world = tables(problem, "actor_critic"), law(problem.mdp)
-    gamma = problem.mdp.discount
+    upper, world, gamma = linear(problem, "actor_critic"), law(problem.mdp), problem.mdp.discount
+    size = (problem.mdp.states, problem.mdp.actions)
     fraction("policy_step", policy_step), fraction("critic_step", critic_step)
     width, length = whole("batch", batch, 2)
     descent = step("x_step", x_step, steps)
     w_at, tau_at = schedule("penalty", penalty, steps), schedule("temperature", temperature, steps)
 
     def init(x, y):
-        critics = optimistic(pair(x)[0], ravel_pytree(x)[0].size, gamma, world.may_end)
+        r = reward_table(problem.reward, x, *size)
+        critics = optimistic(r, ravel_pytree(x)[0].size, gamma, world.may_end)
         spread = jnp.broadcast_to(chains(world, width), (estimator.streams, width))
         restart = jnp.full(estimator.streams, 1 - gamma, y.dtype)
         return State(x, y, y, critics, spread, restart, descent.init(x), jnp.asarray(0, jnp.int32))
@@ -92,16 +95,16 @@ def actor_critic(
         return roll(jnp.stack([*keys]), pi[-estimator.streams :], standing)
 
     def hypergradient(x, pull, through_reward, visited):
-        (through_u,) = pull((jnp.zeros_like(visited), -visited))
-        return jax.tree.map(lambda *parts: sum(parts), jax.grad(problem.upper.cost)(x), through_u, through_reward)
+        (through_u,) = pull(-visited)
+        return jax.tree.map(lambda *parts: sum(parts), jax.grad(upper.cost)(x), through_u, through_reward)
 
     def update(key: Key, state: State):
         tau, w = tau_at(state.count), w_at(state.count)
-        flat, unravel = ravel_pytree(state.x)
-        (r, u), pull = jax.vjp(pair, state.x)
-        gradients = jax.jacfwd(lambda flat: pair(unravel(flat))[0])(flat)
+        unravel = ravel_pytree(state.x)[1]
+        r, gradients = reward_gradients(problem.reward, state.x, *size)
+        u, pull = jax.vjp(lambda x: reward_table(upper.reward, x, *size), state.x)
         thetas = jnp.stack([state.y, state.theta_w])
-        pi = jax.nn.softmax(thetas)
+        pi = probabilities(thetas)
         standing, streams = follow(key, pi, state.chains)
         gains = Gains(jnp.stack([r + estimator.low * w * u, r + w * u]), gradients, tau, gamma)
         critics, visits = learn(state.critics, streams, pi, gains, critic_step)
@@ -114,9 +117,9 @@ def actor_critic(
         y, theta_w = (1 - policy_step) * thetas + policy_step * soft_logits(critics.q, tau)
         x = problem.project_x(optax.apply_updates(state.x, move))
         new = State(x, y, theta_w, critics, standing, restart, step_state, state.count + 1)
-        upper = problem.upper.cost(state.x) - jnp.sum(mu[-1] * u)
+        loss = upper.cost(state.x) - jnp.sum(mu[-1] * u)
         lower = -jnp.sum(mu[0] * (r - tau * jnp.log(jnp.maximum(pi[-estimator.streams], 1e-30))))
         spent = cost(samples=estimator.streams * width * length, gradients=1)
-        return new, Info(upper, lower, dx, spent, {"temperature": tau, "penalty": w})
+        return new, Info(loss, lower, dx, spent, {"temperature": tau, "penalty": w})
 
     return Solver(init, update)

@@ -21,6 +21,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
+from upperhand.actions import log_probabilities, total
 from upperhand.forms import BilevelRL
 from upperhand.hypergradients.penalty import from_occupancies, tables
 from upperhand.mdps.mdp import expect, push
@@ -75,11 +76,11 @@ def expected_actor_critic(
         return State(x, y, v, d, y, v, d, descent.init(x), jnp.asarray(0, jnp.int32))
 
     def follow(theta, v, d, r, tau):
-        log_pi = jax.nn.log_softmax(theta)
+        log_pi = log_probabilities(theta)
         pi = jnp.exp(log_pi)
         q = r + mdp.discount * expect(mdp, v)
         d = jnp.asarray(mdp.start, pi.dtype) + mdp.discount * push(mdp, d[:, None] * pi)
-        v = jnp.sum(pi * (q - tau * log_pi), -1)
+        v = total(pi * (q - tau * log_pi))
         return (1 - policy_step) * theta + policy_step * q / tau, v, d, d[:, None] * pi
 
     def update(key: Key, state: State):
