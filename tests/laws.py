@@ -22,7 +22,7 @@ ARROWS = {
     "report": (),
 }
 TOP = {"__init__", "__main__", "run", "record", "devices", "store", "cli", "experiments"}
-TOP |= {"solve", "settings", "console", "errors", "checkpoints"}  # their parts
+TOP |= {"finite", "solve", "settings", "console", "errors", "checkpoints"}  # their parts
 
 OPENS_FILES = {"report", "cli", "store", "checkpoints", "settings"}  # settings reads docstrings of sources
 FILE_CALLS = {"open", "read_text", "write_text", "read_bytes", "write_bytes", "savez", "savez_compressed", "savetxt"}

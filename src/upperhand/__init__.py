@@ -2,6 +2,7 @@
 
 from upperhand.errors import BadInput as BadInput
 from upperhand.errors import Diverged as Diverged
+from upperhand.finite import finite as finite
 from upperhand.forms import BilevelRL as BilevelRL
 from upperhand.forms import Exact as Exact
 from upperhand.forms import Return as Return

@@ -123,7 +123,7 @@ def _path(axes: Axes, path: np.ndarray) -> None:
     pieces = np.stack([path[:-1], path[1:]], 1)
     lengths = np.hypot(*(path[1:] - path[:-1]).T)
     gone = np.minimum(np.cumsum(lengths) / max(float(lengths.sum()), 1e-12), 1.0)
-    for width, colour, low, high in ((3.2, "white", 0.15, 0.7), (1.5, style.INK, 0.3, 1.0)):
+    for width, colour, low, high in ((1.8, "white", 0.1, 0.4), (0.8, style.INK, 0.35, 0.75)):
         colours = [to_rgba(colour, low + (high - low) * share) for share in gone]
         axes.add_collection(LineCollection(pieces, colors=colours, linewidths=width, capstyle="butt", zorder=4))
 

@@ -102,6 +102,8 @@ def actor_critic(
         tau, w = tau_at(state.count), w_at(state.count)
         unravel = ravel_pytree(state.x)[1]
         r, gradients = reward_gradients(problem.reward, state.x, *size)
+        if estimator.low:  # the reward that π_low is optimal for knows x through u too
+            gradients += estimator.low * w * reward_gradients(upper.reward, state.x, *size)[1]
         u, pull = jax.vjp(lambda x: reward_table(upper.reward, x, *size), state.x)
         thetas = jnp.stack([state.y, state.theta_w])
         pi = probabilities(thetas)

@@ -75,7 +75,7 @@ def actor_critic_paper(
     alpha, beta = schedule("policy_step", policy_step, steps), schedule("critic_step", critic_step, steps)
     w_at, tau_at = schedule("penalty", penalty, steps), schedule("temperature", temperature, steps)
 
-    highest = tau_at(0) * np.log(A) / (1 - gamma)  # soft value of the uniform policy without a reward
+    highest = tau_at(jnp.asarray(0)) * np.log(A) / (1 - gamma)  # soft value of the uniform policy without a reward
 
     def init(x, y):
         v = jnp.stack([jnp.full(S, highest)] * 2 + [jnp.zeros(S)])

@@ -71,7 +71,7 @@ def expected_actor_critic(
     w_at, tau_at = schedule("penalty", penalty, steps), schedule("temperature", temperature, steps)
 
     def init(x, y):
-        v = jnp.full(mdp.states, tau_at(0) * np.log(mdp.actions) / (1 - mdp.discount), y.dtype)
+        v = jnp.full(mdp.states, tau_at(jnp.asarray(0)) * np.log(mdp.actions) / (1 - mdp.discount), y.dtype)
         d = jnp.asarray(mdp.start, y.dtype) / (1 - mdp.discount)
         return State(x, y, v, d, y, v, d, descent.init(x), jnp.asarray(0, jnp.int32))
 

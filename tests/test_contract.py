@@ -1,0 +1,261 @@
+"""What every solver for a BilevelRL keeps: each file in solvers/rl is found by a walk and held to it."""
+
+import importlib
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from jax.flatten_util import ravel_pytree
+
+import upperhand
+import upperhand.solvers.rl as room
+from probes import LADDER, bandit, two_states
+from upperhand.forms import Tabular
+from upperhand.problems import goal_placement
+from upperhand.run import chunk, run, seed_key
+from upperhand.schedule import Power
+from upperhand.solver import Info, Solver
+from upperhand.wrappers import vmapped
+
+NAMES = sorted(file.stem for file in Path(room.__file__).parent.glob("*.py") if file.stem != "__init__")
+every_solver = pytest.mark.parametrize("name", NAMES)
+
+
+class Climb(NamedTuple):
+    """How a solver is held to the ladder."""
+
+    settings: dict
+    steps: int
+    samples: int  # transitions an update, by hand
+    away: float  # how far from x* it may end
+    is_sampled: bool = True
+
+
+def fading(size, start, end):
+    """size for `start` updates, then geometrically to 1% of it by `end`."""
+    return optax.exponential_decay(size, end - start, 0.01, transition_begin=start)
+
+
+CLIMBS = {
+    "actor_critic": Climb(
+        {"batch": (32, 2), "x_step": optax.adam(fading(0.03, 600, 1800)), "critic_step": 0.02, "penalty": 0.02},
+        steps=1830, samples=32 * 2, away=0.06,
+    ),
+    "expected_actor_critic": Climb(
+        {"x_step": optax.adam(fading(0.03, 600, 1800)), "penalty": 1e-3},
+        steps=1830, samples=0, away=0.003, is_sampled=False,
+    ),
+    "actor_critic_paper": Climb(
+        {
+            "batch": 128, "x_step": optax.sgd(fading(0.02, 2000, 4800)), "penalty": 0.2,
+            "policy_step": Power(5.0, -0.25), "critic_step": Power(1.0, -0.25),
+        },
+        steps=5030, samples=2 * 128, away=0.15,
+    ),
+}  # fmt: skip
+
+
+def builder(name):
+    return getattr(room, name)
+
+
+def built(name, problem, **settings):
+    return builder(name)(problem, **settings)
+
+
+def bits(tree):
+    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(tree)]
+
+
+@pytest.fixture(scope="module", params=[(name, rung) for name in NAMES for rung in LADDER], ids=lambda p: f"{p[0]}-{p[1].__name__}")
+def climbed(request):
+    """A run to the end of a rung: (name, probe, last state, rows, how often update was traced)."""
+    name, rung = request.param
+    probe, climb, traced, rows = rung(), CLIMBS[name], [], []
+    solver = built(name, probe.problem, temperature=probe.tau, **climb.settings)
+    counting = Solver(solver.init, lambda key, state: (traced.append(1), solver.update(key, state))[1])
+    key = seed_key(0)
+    state = counting.init(*probe.problem.init(key))
+    state = run(counting, key, state, steps=climb.steps, every=400, sinks=[lambda row, state: rows.append(row)])
+    return name, probe, state, rows, len(traced)
+
+
+def test_it_ends_near_the_minimiser_of_its_rung(climbed):
+    """‖x − x*‖ by the closed form; the tolerance is the penalty's bias O(w) and, if sampled, the noise of the last x."""
+    name, probe, state, _, _ = climbed
+    start = ravel_pytree(probe.problem.init(jax.random.key(0))[0])[0]
+    x, wanted = (np.asarray(ravel_pytree(jax.tree.map(jnp.asarray, x))[0]) for x in (state.x, probe.x_star))
+    assert np.linalg.norm(start - wanted) > 3 * CLIMBS[name].away
+    assert np.linalg.norm(x - wanted) < CLIMBS[name].away, (x, wanted)
+
+
+def test_it_is_traced_once_over_chunks_of_two_lengths(climbed):
+    name, _, state, rows, traces = climbed
+    assert traces == 1 and int(state.count) == CLIMBS[name].steps and CLIMBS[name].steps % 400
+    assert len(rows) == 2 + CLIMBS[name].steps // 400
+
+
+def test_its_cost_is_counted(climbed):
+    """Transitions of all streams, by hand; gradients are not free, and there are no second-order products."""
+    name, _, _, rows, _ = climbed
+    assert rows[-1]["samples"] == CLIMBS[name].samples * CLIMBS[name].steps
+    assert rows[-1]["gradients"] >= CLIMBS[name].steps and rows[-1]["products"] == 0
+
+
+def test_the_walk_finds_the_solvers():
+    assert set(CLIMBS) == set(NAMES) and len(NAMES) >= 3
+
+
+@every_solver
+def test_a_builder_bears_the_name_of_its_file_and_is_exported(name):
+    module = importlib.import_module(f"upperhand.solvers.rl.{name}")
+    made = getattr(module, name)
+    assert inspect.isfunction(made) and made.__module__ == module.__name__
+    assert builder(name) is made and getattr(upperhand, name) is made
+    first, *others = inspect.signature(made).parameters.values()
+    assert first.name == "problem" and all(p.kind is p.KEYWORD_ONLY for p in others)
+
+
+@every_solver
+@pytest.mark.parametrize("wide", [False, True], ids=["float32", "float64"])
+def test_an_update_keeps_structure_shapes_and_types(name, wide):
+    """Shapes, dtypes and weakness of types; Info is the one type, finite, and its hypergradient is like x."""
+    with jax.enable_x64(wide):
+        problem = two_states().problem
+        solver = built(name, problem)
+        x, theta = problem.init(jax.random.key(0))
+        state = solver.init(x, theta)
+        after, info = jax.jit(solver.update)(jax.random.key(1), state)
+        shapes = lambda tree: jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), tree)  # noqa: E731
+        assert shapes(after) == shapes(state)
+        again = jax.eval_shape(solver.update, jax.random.key(1), after)[0]
+        weak = lambda tree: [bool(leaf.weak_type) for leaf in jax.tree.leaves(tree)]  # noqa: E731
+        assert weak(again) == weak(after)
+        float_type = jnp.float64 if wide else jnp.float32
+        assert all(leaf.dtype in (float_type, jnp.int32) for leaf in jax.tree.leaves(after))
+        assert shapes(state.x) == shapes(x) and shapes(state.y) == shapes(theta)
+        assert state.count.dtype == jnp.int32 and int(state.count) == 0 and int(after.count) == 1
+        assert type(info) is Info and {"x", "y", "count"} <= set(state._fields)
+        assert shapes(info.hypergradient) == shapes(x) and set(info.scheduled) == {"temperature", "penalty"}
+        assert np.shape(info.upper) == np.shape(info.lower) == ()
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((after, info)))
+
+
+@every_solver
+def test_an_update_depends_on_key_and_state_only(name):
+    """Same inputs, same bits, also after other calls; another key, other samples if there are any."""
+    problem = two_states().problem
+    solver = built(name, problem)
+    update, state = jax.jit(solver.update), solver.init(*problem.init(jax.random.key(0)))
+    first = update(jax.random.key(1), state)
+    other = update(jax.random.key(2), first[0])
+    assert bits(update(jax.random.key(1), state)) == bits(first)
+    assert bits(built(name, problem).init(*problem.init(jax.random.key(0)))) == bits(state)
+    differs = bits(update(jax.random.key(3), first[0])) != bits(other)
+    assert differs == CLIMBS[name].is_sampled
+
+
+@every_solver
+def test_a_run_in_two_halves_is_the_run_bit_for_bit(name):
+    problem, rows = two_states().problem, []
+    solver, key = built(name, problem, steps=400), seed_key(3)
+    start = solver.init(*problem.init(key))
+    whole = run(solver, key, start, steps=400, every=40, sinks=[lambda row, state: rows.append(row)])
+    half = run(solver, key, start, steps=200, every=40)
+    assert int(half.count) == 200
+    assert bits(run(solver, key, half, steps=400, every=40)) == bits(whole) != bits(half)
+
+
+@every_solver
+def test_it_maps_over_seeds_and_over_a_step_size(name):
+    """A member of a vmapped run is its own run, up to rounding; a mapped step size is that step size."""
+    problem = two_states().problem
+    solver, keys = built(name, problem), jax.random.split(jax.random.key(0), 3)
+    x, theta = jax.vmap(problem.init)(keys)
+    mapped = vmapped(solver)
+    states = mapped.init(x + jnp.arange(3.0)[:, None], theta)
+    told = jax.jit(mapped.update)(keys, states)
+    one = jax.tree.map(lambda leaf: leaf[1], states)
+    alone = jax.jit(solver.update)(keys[1], one)
+    for member, single in zip(jax.tree.leaves(told), jax.tree.leaves(alone), strict=True):
+        np.testing.assert_allclose(member[1], single, rtol=1e-9, atol=1e-12)
+    assert len(np.unique(np.asarray(told[0].x)[:, 0])) == 3
+
+    def after(size):
+        each = built(name, problem, x_step=optax.sgd(size))
+        state = each.init(*problem.init(keys[0]))
+        state, info = each.update(keys[0], state)
+        return state.x, info.hypergradient
+
+    sizes = jnp.asarray([0.0, 0.01, 0.1])
+    x, dx = jax.jit(jax.vmap(after))(sizes)
+    start = problem.init(keys[0])[0]
+    assert np.abs(dx).min() > 0
+    np.testing.assert_allclose(x, start[None] - sizes[:, None] * dx, rtol=1e-12)
+
+
+@every_solver
+def test_its_program_does_not_grow_with_the_world(name):
+    """24,964 states, 4 actions, 4 successors: 400,000 entries of the kernel, in a program of less than 1 MB."""
+    problem = goal_placement(size=158)
+    solver = built(name, problem)
+    state = jax.eval_shape(solver.init, *problem.init(jax.random.key(0)))
+    state = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), state)
+    program = chunk(solver, seed_key(0), state)
+    assert sum(constant.size for constant in program.constants) > problem.mdp.probability.size
+    assert len(program.lower(seed_key(0), state, jnp.int32(0), jnp.int32(1)).as_text()) < 1_000_000
+
+
+@every_solver
+def test_a_tabular_upper_objective_is_refused(name):
+    problem = bandit().problem._replace(upper=Tabular(lambda x, pi, mu: jnp.sum(pi)))
+    with pytest.raises(ValueError, match=rf"{name} .*linear in the occupancy.*Tabular"):
+        built(name, problem)
+
+
+NAN, INFINITE = float("nan"), float("inf")
+BAD = [(which, bad) for which in ("penalty", "temperature") for bad in (0, 0.0, -1.0, NAN, INFINITE, (1.0, 0.0), (1.0, 0.5, 0.1))]
+BAD += [("x_step", bad) for bad in (0.0, -0.1, NAN, (0.1, 0.01, 0.001), (0.1, NAN))]
+BAD_OF = {
+    "expected_actor_critic": [("policy_step", bad) for bad in (0, 2, -0.5, NAN)],
+    "actor_critic": [(which, bad) for which in ("policy_step", "critic_step") for bad in (0, 2, -0.5, NAN)]
+    + [("batch", bad) for bad in ((0, 4), (4, 0), (4,), (4, 4, 4), (2.0, 4), 4)],
+    "actor_critic_paper": [(which, bad) for which in ("policy_step", "critic_step") for bad in (0, -1, NAN, (1, 2, 3))]
+    + [("batch", bad) for bad in (0, -3, 2.0, (0, 4))],
+}  # fmt: skip
+
+
+AS_USERS_HAVE_IT = """
+from math import inf, nan
+import upperhand
+from upperhand import goal_placement
+problem = goal_placement(size=2)
+for name, cases in {cases}.items():
+    for which, bad in cases:
+        try:
+            getattr(upperhand, name)(problem, **{{which: bad}})
+            print(name, which, bad, "was taken")
+        except ValueError as error:
+            line = str(error)
+            if not line.startswith(which) or "got" not in line or "\\n" in line:
+                print(name, which, bad, line)
+"""
+
+
+def test_a_bad_setting_is_named():
+    """A ValueError of one line that begins with the argument's name and tells what was got.
+
+    In a process of its own: here the annotations are checked at every call, and would be what refuses.
+    """
+    cases = {name: BAD + BAD_OF[name] for name in NAMES}
+    script = AS_USERS_HAVE_IT.format(cases=cases)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert not done.stdout, done.stdout
