@@ -53,11 +53,10 @@ def longer() -> None:
 
 def paper() -> None:
     """The paper form, by its powers, at 4·10⁵ and 4·10⁶ samples."""
-    for samples in (400_000, 4_000_000):
-        for batch in (1, 16):
-            if samples // (2 * batch) <= 200_000:
-                settings = {"batch": batch, "steps": samples // (2 * batch)}
-                line(f"actor_critic_paper, batch {batch}", upperhand.actor_critic_paper, 0.03, **settings)
+    for samples, batches in ((400_000, (1, 16)), (4_000_000, (16, 160))):
+        for batch in batches:
+            settings = {"batch": batch, "steps": samples // (2 * batch)}
+            line(f"actor_critic_paper, batch {batch}", upperhand.actor_critic_paper, 0.03, **settings)
 
 
 if __name__ == "__main__":

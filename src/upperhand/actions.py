@@ -52,6 +52,12 @@ def log_probabilities(theta: Float[Array, "*rest A"]) -> Float[Array, "*rest A"]
     return shifted - jnp.log(total(jnp.exp(shifted)))[..., None]
 
 
+def log_total(theta: Float[Array, "*rest A"]) -> Float[Array, "*rest"]:
+    """log Σ_a exp θ(…, a), without overflow. Returns: [...]."""
+    most = largest(theta)
+    return most + jnp.log(total(jnp.exp(theta - most[..., None])))
+
+
 def running(table: Float[Array, "*rest A"]) -> Float[Array, "*rest A"]:
     """Running sums over the actions, Σ_{b ≤ a} table(…, b). Returns: [..., A]."""
     if table.shape[-1] > FEW:

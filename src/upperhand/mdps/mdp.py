@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 
+from upperhand.actions import total, total_of
+
 
 class MDP(NamedTuple):
     """A finite world. Arrays are NumPy float64, so that each program that reads them picks its own precision.
@@ -100,6 +102,14 @@ def dense(
     return sparse(successor, np.take_along_axis(kernel, successor, -1), start=start, ending=ending, discount=discount)
 
 
+def shared_successors(mdp: MDP) -> Int[np.ndarray, "S K"] | None:
+    """The successors of each state where every action has the same ones, else None; then look-ups are A times fewer."""
+    if not isinstance(mdp.successor, np.ndarray):
+        return None
+    first = mdp.successor[:, :1]
+    return mdp.successor[:, 0] if np.array_equal(mdp.successor, np.broadcast_to(first, mdp.successor.shape)) else None
+
+
 def expect(mdp: MDP, v: Float[Array, " S"]) -> Float[Array, "S A"]:
     """What v is worth one step later.
 
@@ -107,7 +117,9 @@ def expect(mdp: MDP, v: Float[Array, " S"]) -> Float[Array, "S A"]:
 
     Returns: [S, A], not discounted; an ended episode is worth 0. Cost: S·A·K.
     """
-    return jnp.sum(jnp.asarray(mdp.probability, v.dtype) * v[jnp.asarray(mdp.successor)], -1)
+    shared = shared_successors(mdp)
+    after = v[jnp.asarray(mdp.successor)] if shared is None else v[jnp.asarray(shared)][:, None, :]
+    return total(jnp.asarray(mdp.probability, v.dtype) * after)
 
 
 def push(mdp: MDP, mass: Float[Array, "S A"]) -> Float[Array, " S"]:
@@ -117,8 +129,10 @@ def push(mdp: MDP, mass: Float[Array, "S A"]) -> Float[Array, " S"]:
 
     Returns: [S]; what ends is gone. Cost: S·A·K.
     """
-    flow = mass[..., None] * jnp.asarray(mdp.probability, mass.dtype)
-    return jnp.zeros(mdp.states, mass.dtype).at[jnp.asarray(mdp.successor)].add(flow)
+    flow, shared = mass[..., None] * jnp.asarray(mdp.probability, mass.dtype), shared_successors(mdp)
+    if shared is None:
+        return jnp.zeros(mdp.states, mass.dtype).at[jnp.asarray(mdp.successor)].add(flow)
+    return jnp.zeros(mdp.states, mass.dtype).at[jnp.asarray(shared)].add(total_of(flow))
 
 
 def chain(mdp: MDP, pi: Float[Array, "S A"]) -> Float[Array, "S S"]:

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from upperhand.actions import log_probabilities
 from upperhand.types import Key, Tree
 
 
@@ -29,6 +29,6 @@ def softmax(S: int, A: int) -> Policy:
         return jnp.zeros((S, A))
 
     def log_prob(theta: Float[Array, "S A"], s: Array) -> Float[Array, " A"]:
-        return jax.nn.log_softmax(theta[s])
+        return log_probabilities(theta[s])
 
     return Policy(init, log_prob)

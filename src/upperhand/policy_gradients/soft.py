@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from upperhand.actions import log_probabilities, log_total, probabilities, total
 from upperhand.mdps.mdp import MDP, expect
 from upperhand.policy_gradients.linear import Resolvent, dense
 from upperhand.types import Scalar
@@ -26,7 +27,7 @@ class Soft(NamedTuple):
 
 def backup(mdp: MDP, r: Float[Array, "S A"], tau: Number, v: Float[Array, " S"]) -> Float[Array, " S"]:
     """One soft Bellman backup, V ← τ log Σ_a exp((r + γ P V)/τ). Returns: [S]. Cost: S·A·K."""
-    return tau * jax.nn.logsumexp((r + mdp.discount * expect(mdp, v)) / tau, axis=-1)
+    return tau * log_total((r + mdp.discount * expect(mdp, v)) / tau)
 
 
 def value_iteration(
@@ -93,9 +94,9 @@ def policy_iteration(
 
     def body(carry):
         v, error, best, count = carry
-        log_pi = jax.nn.log_softmax((r + gamma * expect(mdp, v)) / tau, axis=-1)
+        log_pi = log_probabilities((r + gamma * expect(mdp, v)) / tau)
         pi = jnp.exp(log_pi)
-        new = resolvent.values(mdp, pi, jnp.sum(pi * (r - tau * log_pi), -1))
+        new = resolvent.values(mdp, pi, total(pi * (r - tau * log_pi)))
         residual = jnp.max(jnp.abs(backup(mdp, r, tau, new) - new))
         return new, residual / (1 - gamma), jnp.minimum(best, error), count + 1
 
@@ -107,4 +108,4 @@ def policy_iteration(
 
 def _solution(mdp, r, tau, v, error, count) -> Soft:
     q = r + mdp.discount * expect(mdp, v)
-    return Soft(v, q, jax.nn.softmax(q / tau, axis=-1), error, jnp.asarray(count))
+    return Soft(v, q, probabilities(q / tau), error, jnp.asarray(count))

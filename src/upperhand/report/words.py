@@ -147,8 +147,8 @@ def captions(folder: Folder) -> dict[str, str]:
         "gap": f"How much is still missing, on a log scale; a start counts as near at {NEAR} (dashed) and below.",
         "schedules": "What was planned: as the temperature τ falls, the agent’s policy sharpens; as the weight w "
         "falls, the penalty 1/w grows stricter.",
-        "hypergradient": "How far a single update’s estimate is from the exact ∇Φ at the same temperature, and how well "
-        "the two directions agree; near a solution ∇Φ is small, and x follows the average of many estimates.",
+        "hypergradient": "How far a single update’s estimate is from the exact ∇Φ at the same temperature, and how "
+        "well the two directions agree; near a solution ∇Φ is small, and x follows the average of many estimates.",
     }
 
 

@@ -46,13 +46,13 @@ class State(NamedTuple):
 def actor_critic_paper(
     problem: BilevelRL,
     *,
-    steps: int = 200_000,
-    batch: int = 1,
-    x_step: Schedule = Power(0.3, -9 / 10),
+    steps: int = 12_500,
+    batch: int = 16,
+    x_step: Schedule | optax.GradientTransformation = Power(20.0, -9 / 10),
     policy_step: Schedule = Power(10.0, -1 / 2),
     critic_step: Schedule = Power(1.0, -1 / 2),
     penalty: Schedule = Power(2.0, -3 / 20),
-    temperature: Schedule = Power(0.5, -1 / 20),
+    temperature: Schedule = Power(1.0, -1 / 20),
 ) -> Solver:
     """Build the paper form of the actor-critic.
 
