@@ -4,33 +4,36 @@ from collections.abc import Callable
 
 from upperhand.forms import BilevelRL, Exact
 from upperhand.hypergradients.bellman import bellman, upper_derivatives
+from upperhand.mdps.mdp import MDP
 from upperhand.policy_gradients.linear import dense, sweeps
 from upperhand.policy_gradients.soft import policy_iteration, value_iteration
 from upperhand.rewards.table import reward_table
 
-DENSE = 2000
-"""States up to which linear systems are solved by LU factors."""
+
+def is_small(mdp: MDP) -> bool:
+    """Whether LU factors (S³ a solve, some 15 solves) are quicker than sweeps (S·A·K each, 1/(1 − γ) times some 20)."""
+    return mdp.states**2 <= 60 * mdp.actions * mdp.successor.shape[-1] / (1 - mdp.discount)
 
 
 def exact(problem: BilevelRL, *, temperature: float, tolerance: float = 1e-10, best: Callable | None = None) -> Exact:
     """Value, hypergradient and lower solution of any finite problem, to rounding or to a tolerance.
 
-    Up to 2000 states: soft policy iteration and LU factors. Above: soft value iteration and matrix-free sweeps.
+    Few states: soft policy iteration and LU factors. Many: soft value iteration and matrix-free sweeps; see `is_small`.
     The functions are pure and take the precision of x: call them inside `jax.enable_x64(True)` for float64.
 
     Args:
       problem: a finite problem.
       temperature: τ at which runs are judged, in units of reward.
-      tolerance: bound on max |V − V*|, and relative one of the linear solves, above 2000 states.
+      tolerance: bound on max |V − V*|, and relative one of the linear solves, where there are many states.
       best: () → the best known x and its value, or None.
     Returns: Exact. Cost: a value is one lower and three linear solutions, a hypergradient one more.
     """
-    mdp, is_small = problem.mdp, problem.mdp.states <= DENSE
-    resolvent = dense if is_small else sweeps(tolerance)
+    mdp, by_factors = problem.mdp, is_small(problem.mdp)
+    resolvent = dense if by_factors else sweeps(tolerance)
 
     def lower_solution(x, tau=temperature):
         r = reward_table(problem.reward, x, mdp.states, mdp.actions)
-        soft = policy_iteration(mdp, r, tau) if is_small else value_iteration(mdp, r, tau, tolerance=tolerance)
+        soft = policy_iteration(mdp, r, tau) if by_factors else value_iteration(mdp, r, tau, tolerance=tolerance)
         return soft.pi
 
     def value(x, tau=temperature):

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from upperhand.forms import BilevelRL, Exact, Return
 from upperhand.hypergradients.enumeration import lattice, polished, values
-from upperhand.hypergradients.exact import DENSE, exact
+from upperhand.hypergradients.exact import exact, is_small
 from upperhand.mdps.gridworld import MOVES, gridworld, positions
 from upperhand.policies.softmax import softmax
 from upperhand.policy_gradients.linear import dense, occupancy, sweeps
@@ -25,7 +25,7 @@ from upperhand.rewards.goal import bumps, goal
 from upperhand.rewards.table import reward_table
 
 ENUMERABLE = 400
-"""States up to which the best x is found by enumeration, in some seconds."""
+"""States up to which the best x is found by enumeration, in at most half a minute."""
 
 
 def goal_placement(
@@ -64,7 +64,7 @@ def goal_placement(
         init=lambda key: (jax.random.uniform(key, (2,), maxval=far), problem.policy.init(key)),
         project_x=lambda x: jnp.clip(x, 0.0, far),
     )
-    axis = np.linspace(0, far, min(4 * (size - 1), 72) + 1)  # a quarter of a cell, coarser on large grids
+    axis = np.linspace(0, far, min(4 * (size - 1), 36) + 1)  # a quarter of a cell, coarser on large grids
     oracle = exact(problem, temperature=temperature)
     if size**2 > ENUMERABLE:
         return problem._replace(exact=oracle, maps=lambda xs: grid_maps(problem, oracle, xs, size, walls))
@@ -106,7 +106,7 @@ def grid_maps(problem: BilevelRL, oracle: Exact, xs: ArrayLike, size: int, walls
     Returns: arrays by name; the first axis of `reward`, `occupancy`, `greedy` is the seed. Host code, float64.
     """
     mdp, grid = problem.mdp, (-1, size, size)
-    resolvent = dense if mdp.states <= DENSE else sweeps()
+    resolvent = dense if is_small(mdp) else sweeps()
 
     def one(x):
         pi = oracle.lower_solution(x, oracle.temperature)
