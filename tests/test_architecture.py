@@ -56,7 +56,7 @@ BAD = {
     laws.sizes: [
         {"run.py": "x = 1\n" * 301}, {"run.py": f"def run():\n{LONG}\n"},
         {"run.py": "def a():\n  def b():\n" + "\n".join(LONG.splitlines()[:45])},
-        {"run.py": "def run(a, b, c, d, e, *, h, i, j, k): ..."},
+        {"run.py": "def run(a, b, c, d, e, *, h, i, j, k, m): ..."},
     ],
     laws.docstrings: [
         {"run.py": "x = 1"}, {"run.py": "'''A.'''\ndef run(): ..."}, {"run.py": "'''A.'''\nclass Run: ..."},

@@ -11,8 +11,12 @@ from upperhand.rewards.table import reward_table
 
 
 def is_small(mdp: MDP) -> bool:
-    """Whether LU factors (S³ a solve, some 15 solves) are quicker than sweeps (S·A·K each, 1/(1 − γ) times some 20)."""
-    return mdp.states**2 <= 60 * mdp.actions * mdp.successor.shape[-1] / (1 - mdp.discount)
+    """Whether LU factors (S³ a solve, some 15 solves) are quicker than sweeps (S·A·K each, 1/(1 − γ) times some 20).
+
+    A discount that is traced counts as 0.95.
+    """
+    gamma = mdp.discount if isinstance(mdp.discount, int | float) else 0.95
+    return mdp.states**2 <= 60 * mdp.actions * mdp.successor.shape[-1] / (1 - gamma)
 
 
 def exact(problem: BilevelRL, *, temperature: float, tolerance: float = 1e-10, best: Callable | None = None) -> Exact:

@@ -95,7 +95,7 @@ def actor_critic_paper(
 
     def ascend(theta, part, advantage, size):
         score = lambda theta: jnp.mean(advantage * log_table(theta)[part.state, part.action])  # noqa: E731
-        return jax.tree.map(lambda theta, g: theta + size * g, theta, jax.grad(score)(theta))
+        return jax.tree.map(lambda theta, by: theta + size * by, theta, jax.grad(score)(theta))
 
     def approach(v, part, delta, bound, size):
         met = jnp.zeros(S).at[part.state].add(1.0)
