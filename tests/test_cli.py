@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -27,14 +26,13 @@ def run(out, *words):
 
 
 @pytest.mark.parametrize("words", [["--help"], ["list"], ["--version"]])
-def test_what_needs_no_jax_starts_quickly(words):
-    began = time.monotonic()
+def test_the_installed_command_answers_without_heavy_rooms(words):
     done = subprocess.run([UPPERHAND, *words], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and done.stdout and not done.stderr
-    assert time.monotonic() - began < 2  # 0.1 to 0.4 s when nothing else runs
-    program = f"import sys; from upperhand.cli import main; main({words}); print('jax' in sys.modules, file=sys.stderr)"
+    heavy = "{'matplotlib', 'orbax.checkpoint', 'tyro'} & set(sys.modules)"
+    program = f"import sys; from upperhand.cli import main; main({words}); print({heavy} or 'none', file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
-    assert done.stderr == "False\n"
+    assert done.stderr == "none\n"
 
 
 def test_list_names_everything_with_its_first_line(capsys):

@@ -95,3 +95,16 @@ def test_whole_refuses(value):
     with pytest.raises(ValueError, match="batch must be 2 whole numbers"):
         inspect.unwrap(whole)("batch", value, 2)
     assert whole("batch", [4, 5], 2) == (4, 5)
+
+
+@pytest.mark.parametrize("value", [True, (True, 0.5)])
+def test_a_truth_value_is_no_number(value):
+    with pytest.raises(ValueError, match="penalty must be above 0"):
+        inspect.unwrap(schedule)("penalty", value, 10)
+    with pytest.raises(ValueError, match="batch must be 2 whole numbers"):
+        whole("batch", (True, 4), 2)
+
+
+def test_two_ends_need_steps_to_join_them():
+    with pytest.raises(ValueError, match="steps must be 1 whole number"):
+        schedule("penalty", (1.0, 0.5), 0)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import jax.numpy as jnp
 import optax
@@ -31,6 +32,10 @@ def geometric(start: float, end: float, steps: int) -> Callable[[Count], Scalar]
     return optax.exponential_decay(start, steps, end / start, end_value=end)
 
 
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def schedule(name: str, value: Schedule, steps: int) -> Callable[[Count], Scalar]:
     """A function of the count from what a builder was given, checked.
 
@@ -43,12 +48,13 @@ def schedule(name: str, value: Schedule, steps: int) -> Callable[[Count], Scalar
     if callable(value):
         return value
     ends = tuple(value) if isinstance(value, tuple | list) else (value, value)
-    if len(ends) != 2 or not all(isinstance(end, int | float) and 0 < end < float("inf") for end in ends):
+    if len(ends) != 2 or not all(_number(end) and 0 < end < float("inf") for end in ends):
         raise ValueError(
             f"{name} must be above 0, as a number or as two ends (start, end): got {value!r}. Try 0.1 or (1.0, 0.1)."
         )
     if ends[0] == ends[1]:
         return lambda count: jnp.asarray(ends[0], float)
+    whole("steps", (steps,), 1)
     return geometric(*map(float, ends), steps)
 
 
@@ -75,17 +81,17 @@ def fraction(name: str, value: float) -> float:
 
 def positive(name: str, value: float) -> float:
     """The value, if it is a finite number above 0, else ValueError."""
-    if not isinstance(value, int | float) or not 0 < value < float("inf"):
+    if not _number(value) or not 0 < value < float("inf"):
         raise ValueError(f"{name} must be a finite number above 0: got {value!r}.")
     return value
 
 
-def whole(name: str, value: tuple[int, ...], length: int) -> tuple[int, ...]:
+def whole(name: str, value: Any, length: int) -> tuple[int, ...]:
     """The value, if it is `length` whole numbers of at least 1, else ValueError."""
     if (
         not isinstance(value, tuple | list)
         or len(value) != length
-        or not all(isinstance(part, int) and part >= 1 for part in value)
+        or not all(_number(part) and isinstance(part, int) and part >= 1 for part in value)
     ):
-        raise ValueError(f"{name} must be {length} whole numbers of at least 1: got {value!r}.")
+        raise ValueError(f"{name} must be {length} whole number{'s' * (length > 1)} of at least 1: got {value!r}.")
     return tuple(value)

@@ -1,4 +1,4 @@
-"""Drawing from a finite world: deterministic sweeps of the random words where they decide, chi-square where they mix."""
+"""Drawing from a finite world: even sweeps of the random words where they decide, chi-square where they mix."""
 
 import jax
 import jax.numpy as jnp

@@ -79,6 +79,9 @@ def taught(seen, pi, gains, critics, size, times):
     return jax.jit(lambda critics: jax.lax.fori_loop(0, times, teach, critics))(critics)
 
 
+taught_once = jax.jit(learn, static_argnums=4)
+
+
 @pytest.fixture(scope="module")
 def tables():
     rng = np.random.default_rng(5)
@@ -142,7 +145,7 @@ def test_frequencies_are_those_of_each_stream(tables):
     gains = Gains(jnp.asarray(r), jnp.asarray(gradients), jnp.asarray(TAU), GAMMA)
     other = jax.tree.map(lambda part: part[:, ::-1].at[:, 0].set(part[:, 0]), seen)
     both = jax.tree.map(lambda *parts: jnp.stack(parts), seen, other)
-    _, visits = learn(optimistic(gains.rewards[0], 2, GAMMA, True), both, jnp.asarray(pi), gains, 0.1)
+    _, visits = taught_once(optimistic(gains.rewards[0], 2, GAMMA, True), both, jnp.asarray(pi), gains, 0.1)
     for i, stream in enumerate((seen, other)):
         pairs = np.asarray(stream.state * A + stream.action).ravel()
         np.testing.assert_allclose(visits[i].ravel(), np.bincount(pairs, minlength=S * A) / pairs.size, rtol=1e-12)
@@ -156,7 +159,7 @@ def test_unseen_critics_keep_their_optimism(tables):
     np.testing.assert_allclose(start.q[..., 0], r[0].max() / (1 - GAMMA), rtol=1e-12)
     np.testing.assert_allclose(start.q[..., 1], 1 / (1 - GAMMA), rtol=1e-12)
     seen = Trajectory(*(jnp.full((1, 1, 1), n) for n in (2, 1, 0)), jnp.ones((1, 1, 1)))
-    after, _ = learn(start, seen, jnp.asarray(pi), gains, 0.25)
+    after, _ = taught_once(start, seen, jnp.asarray(pi), gains, 0.25)
     moved = np.asarray(after.q != start.q).any((0, 3))
     assert moved[2, 1] and moved.sum() == 1
     moved = np.asarray(after.q_x != start.q_x).any(-1)
@@ -164,7 +167,7 @@ def test_unseen_critics_keep_their_optimism(tables):
 
 
 def test_off_policy_from_a_real_stream():
-    """π's critic from 10⁵ transitions of π_w: exactly the value in the world as met, and 5 standard errors from the truth.
+    """π's critic from 10⁵ transitions of π_w: the value in the world as met, and within 5 errors of the truth.
 
     The error is that of the mean of V(s') of each (s, a), carried through the resolvent; 12 entries: false alarm 7e-6.
     A critic with the targets of the policy that is followed (SARSA) would be off by the last line's distance.

@@ -19,8 +19,8 @@ class Seen(NamedTuple):
 
     pi: Float[Array, "2 S A"]  # π_low, π_high
     mu: Float[Array, "streams S A"]  # empirical occupancy of each stream; the last stream is that of π_high
-    gradients: Float[Array, "S A dx"]  # ∂ₓr(s, a)
-    critic: Float[Array, "S A dx"]  # Q_x, the critic of ∂ₓr under π_low
+    gradients: Float[Array, "S A dx"]  # ∂ₓ of π_low's reward, r + low·w·u
+    critic: Float[Array, "S A dx"]  # Q_x, the critic of `gradients` under π_low
 
 
 class Estimator(NamedTuple):

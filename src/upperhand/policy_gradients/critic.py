@@ -47,7 +47,7 @@ class Critics(NamedTuple):
     """What is known of π (first) and of π_w (second)."""
 
     q: Float[Array, "2 S A C"]  # of reward and centred entropy; where C = 2, of the lifetime too
-    q_x: Float[Array, "S A dx"]  # of ∂ₓr under π
+    q_x: Float[Array, "S A dx"]  # of the gradients under π
     v: Float[Array, "S columns"]  # what states are worth: V (C columns), V_w (C columns), V_x (dx columns)
 
 
@@ -55,7 +55,7 @@ class Gains(NamedTuple):
     """What a step gains, at fixed x."""
 
     rewards: Float[Array, "2 S A"]  # reward that each policy is optimal for
-    gradients: Float[Array, "S A dx"]  # ∂ₓr
+    gradients: Float[Array, "S A dx"]  # ∂ₓ of π's reward
     tau: Float[Array, ""]  # temperature
     discount: float  # γ
 
