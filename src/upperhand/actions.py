@@ -40,16 +40,22 @@ def largest(table: Float[Array, "*rest A"]) -> Float[Array, "*rest"]:
     return _over(table, jnp.maximum, jnp.max, table.ndim - 1)
 
 
+def policy(theta: Float[Array, "*rest A"]) -> tuple[Float[Array, "*rest A"], Float[Array, "*rest A"]]:
+    """Softmax exp θ(a) / Σ_b exp θ(b) over the actions and its logarithm, without overflow. Returns: two [..., A]."""
+    shifted = theta - largest(theta)[..., None]
+    weights = jnp.exp(shifted)
+    sums = total(weights)[..., None]
+    return weights / sums, shifted - jnp.log(sums)
+
+
 def probabilities(theta: Float[Array, "*rest A"]) -> Float[Array, "*rest A"]:
-    """Softmax over the actions, exp θ(a) / Σ_b exp θ(b), without overflow. Returns: [..., A]."""
-    weights = jnp.exp(theta - largest(theta)[..., None])
-    return weights / total(weights)[..., None]
+    """Softmax over the actions. Returns: [..., A]."""
+    return policy(theta)[0]
 
 
 def log_probabilities(theta: Float[Array, "*rest A"]) -> Float[Array, "*rest A"]:
-    """Its logarithm, θ(a) − log Σ_b exp θ(b), without overflow. Returns: [..., A]."""
-    shifted = theta - largest(theta)[..., None]
-    return shifted - jnp.log(total(jnp.exp(shifted)))[..., None]
+    """Its logarithm. Returns: [..., A]."""
+    return policy(theta)[1]
 
 
 def log_total(theta: Float[Array, "*rest A"]) -> Float[Array, "*rest"]:

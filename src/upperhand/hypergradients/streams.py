@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from upperhand.actions import total
+from upperhand.actions import total, total_of
 
 
 class Seen(NamedTuple):
@@ -49,8 +49,8 @@ def through_performance(seen: Seen) -> Float[Array, " dx"]:
 
     Returns: [dx]. (π_high − π_low)/w stays bounded as w → 0, and so does the noise. Reference: derived.
     """
-    visits = total(seen.mu[-1])[..., None]
-    return -jnp.tensordot(visits * (seen.pi[1] - seen.pi[0]), seen.critic, 2)
+    advantage = total_of((seen.pi[1] - seen.pi[0])[..., None] * seen.critic)
+    return -total(seen.mu[-1]) @ advantage
 
 
 two_stream = Estimator(0.0, 2, False, through_occupancies)

@@ -40,7 +40,7 @@ def following(
 
 def step_sizes(counts: Float[Array, "*streams S A"], critic_step: float) -> Float[Array, "*streams S A"]:
     """The step towards a mean of n samples that n single ones make, 1 − (1 − critic_step)ⁿ. Returns: [S, A]."""
-    return jnp.where(counts > 0, -jnp.expm1(counts * jnp.log1p(-critic_step)), 0.0)
+    return jnp.where(counts > 0, 1 - jnp.exp(counts * jnp.log1p(-critic_step)), 0.0)
 
 
 class Critics(NamedTuple):
@@ -67,20 +67,19 @@ def optimistic(r: Float[Array, "S A"], dx: int, discount: float, may_end: bool) 
     q = jnp.stack([most, lifetime][: 1 + may_end], -1)
     q_x = jnp.zeros((*r.shape, dx), r.dtype)
     uniform = jnp.full((2, *r.shape), 1 / r.shape[-1], r.dtype)
-    return Critics(q, q_x, state_values(q, q_x, uniform, jnp.zeros((), r.dtype)))
-
-
-def centred_values(pi: Float[Array, "S A"], q: Float[Array, "S A C"], tau: Float[Array, ""]) -> Float[Array, "S C"]:
-    """V = Σ_a π ( Q − τ log(A π) ), and the lifetime without an entropy. Returns: [S, C]."""
-    log_ratio = jnp.log(jnp.maximum(pi.shape[-1] * pi, 1e-30))
-    return total_of(jnp.concatenate([(pi * (q[..., 0] - tau * log_ratio))[..., None], pi[..., None] * q[..., 1:]], -1))
+    return Critics(q, q_x, state_values(q, q_x, uniform, jnp.log(uniform), jnp.zeros((), r.dtype)))
 
 
 def state_values(
-    q: Float[Array, "2 S A C"], q_x: Float[Array, "S A dx"], pi: Float[Array, "2 S A"], tau: Float[Array, ""]
+    q: Float[Array, "2 S A C"],
+    q_x: Float[Array, "S A dx"],
+    pi: Float[Array, "2 S A"],
+    log_pi: Float[Array, "2 S A"],
+    tau: Float[Array, ""],
 ) -> Float[Array, "S columns"]:
-    """V, V_w and V_x side by side. Returns: [S, 2·C + dx]."""
-    v = jax.vmap(centred_values, (0, 0, None))(pi, q, tau)
+    """V = Σ_a π ( Q − τ log(A π) ), the lifetime without an entropy; V_w likewise; V_x. Returns: [S, 2·C + dx]."""
+    soft = pi * (q[..., 0] - tau * (log_pi + np.log(pi.shape[-1])))
+    v = total_of(jnp.concatenate([soft[..., None], pi[..., None] * q[..., 1:]], -1))
     return jnp.concatenate([v[0], v[1], total_of(pi[0, ..., None] * q_x)], -1)
 
 
@@ -90,7 +89,12 @@ def soft_logits(q: Float[Array, "*player S A C"], tau: Float[Array, ""]) -> Floa
 
 
 def learn(
-    critics: Critics, streams: Trajectory, pi: Float[Array, "2 S A"], gains: Gains, critic_step: float
+    critics: Critics,
+    streams: Trajectory,
+    pi: Float[Array, "2 S A"],
+    log_pi: Float[Array, "2 S A"],
+    gains: Gains,
+    critic_step: float,
 ) -> tuple[Critics, Float[Array, "streams S A"]]:
     """One step of every critic towards the mean target of what was seen; expected targets, so any stream serves.
 
@@ -99,17 +103,19 @@ def learn(
     Args:
       critics: before.
       streams: [streams, T, B] transitions; the first stream teaches π, the last π_w and Q_x.
-      pi: [2, S, A] both policies.
+      pi, log_pi: [2, S, A] both policies.
       gains: rewards, gradients, temperature and discount.
       critic_step: of a single sample.
     Returns: Critics, and the frequency of each (s, a) in each stream. Cost: one scatter of T·B rows a stream.
     """
     C = critics.q.shape[-1]
-    means, counts = jax.vmap(lambda stream: following(stream, critics.v, pi.shape[-1]))(streams)
+    parts = [jax.tree.map(lambda part, i=i: part[i], streams) for i in range(streams.state.shape[0])]
+    means, counts = zip(*(following(part, critics.v, pi.shape[-1]) for part in parts), strict=True)
+    counts = jnp.stack(counts)
     beta = step_sizes(counts, critic_step)[..., None]
     gain = jnp.stack([gains.rewards, jnp.ones_like(gains.rewards)][:C], -1)  # the lifetime gains 1 a step
-    low = beta[0] * (gain[0] + gains.discount * means[0, ..., :C] - critics.q[0])
-    high = beta[-1] * (gain[1] + gains.discount * means[-1, ..., C : 2 * C] - critics.q[1])
-    q_x = critics.q_x + beta[-1] * (gains.gradients + gains.discount * means[-1, ..., 2 * C :] - critics.q_x)
-    q = critics.q + jnp.stack([low, high])
-    return Critics(q, q_x, state_values(q, q_x, pi, gains.tau)), counts / jnp.sum(counts, (1, 2), keepdims=True)
+    low = beta[0] * (gain[0] + gains.discount * means[0][..., :C] - critics.q[0])
+    high = beta[-1] * (gain[1] + gains.discount * means[-1][..., C : 2 * C] - critics.q[1])
+    q_x = critics.q_x + beta[-1] * (gains.gradients + gains.discount * means[-1][..., 2 * C :] - critics.q_x)
+    q = critics.q.at[0].add(low).at[1].add(high)
+    return Critics(q, q_x, state_values(q, q_x, pi, log_pi, gains.tau)), counts / jnp.sum(counts, (1, 2), keepdims=True)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from upperhand.actions import total
 from upperhand.types import Scalar
 
 
@@ -22,7 +23,7 @@ def goal(positions: np.ndarray, width: float) -> Callable:
 
     def reward(x, s, a) -> Scalar:
         offset = jnp.asarray(positions, x.dtype)[s] - x
-        return jnp.exp(-jnp.sum(offset**2) / (2 * width**2))
+        return jnp.exp(-total(offset**2) / (2 * width**2))
 
     return reward
 

@@ -22,7 +22,7 @@ import optax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int
 
-from upperhand.actions import probabilities
+from upperhand.actions import policy
 from upperhand.forms import BilevelRL
 from upperhand.hypergradients.penalty import linear
 from upperhand.hypergradients.streams import Estimator, Seen, one_stream
@@ -106,10 +106,10 @@ def actor_critic(
             gradients += estimator.low * w * reward_gradients(upper.reward, state.x, *size)[1]
         u, pull = jax.vjp(lambda x: reward_table(upper.reward, x, *size), state.x)
         thetas = jnp.stack([state.y, state.theta_w])
-        pi = probabilities(thetas)
+        pi, log_pi = policy(thetas)
         standing, streams = follow(key, pi, state.chains)
         gains = Gains(jnp.stack([r + estimator.low * w * u, r + w * u]), gradients, tau, gamma)
-        critics, visits = learn(state.critics, streams, pi, gains, critic_step)
+        critics, visits = learn(state.critics, streams, pi, log_pi, gains, critic_step)
         fresh = 1 - gamma * jnp.mean(streams.alive, (1, 2))
         restart = state.restart + critic_step * (fresh - state.restart)
         mu = visits / restart[:, None, None]
@@ -120,7 +120,7 @@ def actor_critic(
         x = problem.project_x(optax.apply_updates(state.x, move))
         new = State(x, y, theta_w, critics, standing, restart, step_state, state.count + 1)
         loss = upper.cost(state.x) - jnp.sum(mu[-1] * u)
-        lower = -jnp.sum(mu[0] * (r - tau * jnp.log(jnp.maximum(pi[-estimator.streams], 1e-30))))
+        lower = -jnp.sum(mu[0] * (r - tau * log_pi[-estimator.streams]))
         spent = cost(samples=estimator.streams * width * length, gradients=1)
         return new, Info(loss, lower, dx, spent, {"temperature": tau, "penalty": w})
 
