@@ -79,7 +79,9 @@ def taught(seen, pi, gains, critics, size, times):
     return jax.jit(lambda critics: jax.lax.fori_loop(0, times, teach, critics))(critics)
 
 
-taught_once = jax.jit(lambda critics, seen, pi, gains, size: learn(critics, seen, pi, jnp.log(pi), gains, size))
+taught_once = jax.jit(
+    lambda critics, seen, pi, gains, size: learn(critics, seen, pi, jnp.log(pi), gains, size), static_argnums=4
+)
 
 
 @pytest.fixture(scope="module")
