@@ -63,8 +63,8 @@ def bellman(
       resolvent: how linear systems are solved.
     Returns: Φ_τ(x) [], ∇Φ_τ(x) like x.
     Cost: four solves, one vector-Jacobian product of x ↦ r; ∂r is never formed.
-    Reference: Yang et al., "Bilevel Reinforcement Learning via the Development of Hyper-gradient without Lower-Level
-      Convexity", 2025 (the form of the authors' code); upper objectives through the occupancy are derived.
+    Reference: SoBiRL, "Bilevel Reinforcement Learning via the Development of Hyper-gradient without Lower-Level
+      Convexity", AISTATS 2025 (the form of the authors' code); upper objectives through the occupancy are derived.
     """
     mdp = problem.mdp
     value, dx, dpi = upper_derivatives(problem, x, pi, resolvent)
