@@ -103,7 +103,9 @@ def test_critics_converge_to_linear_solves(ends, streams, tables):
     seen = jax.tree.map(lambda *parts: jnp.stack(parts), *(each[0] for each in told))
     told = [told[0], told[-1]]
     gains = Gains(jnp.asarray(r), jnp.asarray(gradients), jnp.asarray(TAU), GAMMA)
-    critics = taught(seen, jnp.asarray(pi), gains, optimistic(gains.rewards[0], 2, GAMMA, ends), 0.1, 600)
+    critics = taught(
+        seen, jnp.asarray(pi), gains, optimistic(jnp.stack([gains.rewards[0]] * 2), 2, GAMMA, ends), 0.1, 600
+    )
     for i, (_, P, _) in enumerate(told):
         np.testing.assert_allclose(critics.q[i, ..., 0], exact_q(P, pi[i], r[i]), atol=1e-9)
         if ends:
@@ -147,7 +149,9 @@ def test_frequencies_are_those_of_each_stream(tables):
     gains = Gains(jnp.asarray(r), jnp.asarray(gradients), jnp.asarray(TAU), GAMMA)
     other = jax.tree.map(lambda part: part[:, ::-1].at[:, 0].set(part[:, 0]), seen)
     both = jax.tree.map(lambda *parts: jnp.stack(parts), seen, other)
-    _, visits = taught_once(optimistic(gains.rewards[0], 2, GAMMA, True), both, jnp.asarray(pi), gains, 0.1)
+    _, visits = taught_once(
+        optimistic(jnp.stack([gains.rewards[0]] * 2), 2, GAMMA, True), both, jnp.asarray(pi), gains, 0.1
+    )
     for i, stream in enumerate((seen, other)):
         pairs = np.asarray(stream.state * A + stream.action).ravel()
         np.testing.assert_allclose(visits[i].ravel(), np.bincount(pairs, minlength=S * A) / pairs.size, rtol=1e-12)
@@ -157,7 +161,7 @@ def test_unseen_critics_keep_their_optimism(tables):
     """At the most that the reward allows, r_max/(1 − γ), and untouched until they are met."""
     pi, r, gradients = tables
     gains = Gains(jnp.asarray(r), jnp.asarray(gradients), jnp.asarray(TAU), GAMMA)
-    start = optimistic(gains.rewards[0], 2, GAMMA, True)
+    start = optimistic(jnp.stack([gains.rewards[0]] * 2), 2, GAMMA, True)
     np.testing.assert_allclose(start.q[..., 0], r[0].max() / (1 - GAMMA), rtol=1e-12)
     np.testing.assert_allclose(start.q[..., 1], 1 / (1 - GAMMA), rtol=1e-12)
     seen = Trajectory(*(jnp.full((1, 1, 1), n) for n in (2, 1, 0)), jnp.ones((1, 1, 1)))
@@ -182,7 +186,7 @@ def test_off_policy_from_a_real_stream():
     world = law(sparse(mdp.successor, mdp.probability, start=mdp.start, ending=mdp.ending, discount=GAMMA))
     _, seen = rollout(world, jax.random.key(0), jnp.asarray(pi[1]), chains(world, 1000), 100)
     gains = Gains(jnp.asarray([r, r]), jnp.zeros((S, A, 1)), jnp.asarray(TAU), GAMMA)
-    critics = optimistic(gains.rewards[0], 1, GAMMA, True)
+    critics = optimistic(jnp.stack([gains.rewards[0]] * 2), 1, GAMMA, True)
     q = np.asarray(taught(jax.tree.map(lambda part: part[None], seen), jnp.asarray(pi), gains, critics, 0.5, 200).q)
     met, _ = frequencies(seen)
     np.testing.assert_allclose(q[0, ..., 0], exact_q(met, pi[0], r), atol=1e-9)

@@ -8,10 +8,15 @@ Every estimator is a NamedTuple of the same parts, an argument of the sampled ac
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from upperhand.actions import total, total_of
+from upperhand.forms import BilevelRL
+from upperhand.policy_gradients.tracking import Followed
+from upperhand.types import Scalar, Tree
 
 
 class Seen(NamedTuple):
@@ -61,3 +66,33 @@ one_stream = Estimator(0.0, 1, True, through_performance)
 """One stream, from π_high, through the performance difference."""
 two_sided_stream = Estimator(-1.0, 1, True, through_performance)
 """One stream for the two-sided penalty, whose bias is O(w²)."""
+
+
+def through_streams(
+    problem: BilevelRL,
+    x: Tree,
+    estimator: Estimator,
+    w: float | Scalar,
+    met: Followed,
+    gradients: Float[Array, "S A dx"],
+    critic: Float[Array, "S A dx"],
+    pull: Callable,
+) -> Tree:
+    """The penalty hypergradient from what two tracked policies met.
+
+    dx = ∂ₓcost − Σ μ_high ∂ₓu + difference / ((1 − low) w)
+
+    Args:
+      problem: its upper objective a Return.
+      x: where it is taken.
+      estimator: how the difference of occupancies is estimated.
+      w: penalty weight.
+      met: policies and empirical occupancies.
+      gradients, critic: ∂ₓ of π_low's reward, and its critic under π_low.
+      pull: vector-Jacobian product of x ↦ u.
+    Returns: like x. Cost: one gradient of the cost, one vector-Jacobian product.
+    """
+    difference = estimator.difference(Seen(met.pi, met.mu, gradients, critic)) / (w * (1 - estimator.low))
+    (through_u,) = pull(-met.mu[-1])
+    through_reward = ravel_pytree(x)[1](difference)
+    return jax.tree.map(lambda *parts: sum(parts), jax.grad(problem.upper.cost)(x), through_u, through_reward)

@@ -1,4 +1,4 @@
-"""Tabular critics of two policies, learnt from batches of transitions.
+"""Tabular critics of one or more policies, learnt from batches of transitions.
 
 Entropy is counted from that of the uniform policy, −τ log(A π), so that a uniform policy gains none and critics do not
 drift as τ falls. What is left out, τ log A for every step to come, is the same everywhere unless episodes may end: then
@@ -44,43 +44,43 @@ def step_sizes(counts: Float[Array, "*streams S A"], critic_step: float) -> Floa
 
 
 class Critics(NamedTuple):
-    """What is known of π (first) and of π_w (second)."""
+    """What is known of each of N policies: π first; π_w second, where there are two."""
 
-    q: Float[Array, "2 S A C"]  # of reward and centred entropy; where C = 2, of the lifetime too
-    q_x: Float[Array, "S A dx"]  # of the gradients under π
-    v: Float[Array, "S columns"]  # what states are worth: V (C columns), V_w (C columns), V_x (dx columns)
+    q: Float[Array, "N S A C"]  # of reward and centred entropy; where C = 2, of the lifetime too
+    q_x: Float[Array, "S A dx"]  # of the gradients under the first policy; dx = 0 where they are not asked for
+    v: Float[Array, "S columns"]  # what states are worth: V of each policy (C columns each), V_x (dx columns)
 
 
 class Gains(NamedTuple):
     """What a step gains, at fixed x."""
 
-    rewards: Float[Array, "2 S A"]  # reward that each policy is optimal for
-    gradients: Float[Array, "S A dx"]  # ∂ₓ of π's reward
+    rewards: Float[Array, "N S A"]  # reward that each policy is optimal for
+    gradients: Float[Array, "S A dx"]  # ∂ₓ of the first policy's reward
     tau: Float[Array, ""]  # temperature
     discount: float  # γ
 
 
-def optimistic(r: Float[Array, "S A"], dx: int, discount: float, may_end: bool) -> Critics:
-    """Critics at the most that the reward allows, so that what is unseen attracts. Returns: Critics."""
-    most = jnp.full((2, *r.shape), jnp.max(r) / (1 - discount))
-    lifetime = jnp.full((2, *r.shape), 1 / (1 - discount), r.dtype)
+def optimistic(rewards: Float[Array, "N S A"], dx: int, discount: float, may_end: bool) -> Critics:
+    """Critics at the most that the rewards allow, so that what is unseen attracts. Returns: Critics."""
+    most = jnp.broadcast_to(jnp.max(rewards, (1, 2), keepdims=True) / (1 - discount), rewards.shape)
+    lifetime = jnp.full(rewards.shape, 1 / (1 - discount), rewards.dtype)
     q = jnp.stack([most, lifetime][: 1 + may_end], -1)
-    q_x = jnp.zeros((*r.shape, dx), r.dtype)
-    uniform = jnp.full((2, *r.shape), 1 / r.shape[-1], r.dtype)
-    return Critics(q, q_x, state_values(q, q_x, uniform, jnp.log(uniform), jnp.zeros((), r.dtype)))
+    q_x = jnp.zeros((*rewards.shape[1:], dx), rewards.dtype)
+    uniform = jnp.full(rewards.shape, 1 / rewards.shape[-1], rewards.dtype)
+    return Critics(q, q_x, state_values(q, q_x, uniform, jnp.log(uniform), jnp.zeros((), rewards.dtype)))
 
 
 def state_values(
-    q: Float[Array, "2 S A C"],
+    q: Float[Array, "N S A C"],
     q_x: Float[Array, "S A dx"],
-    pi: Float[Array, "2 S A"],
-    log_pi: Float[Array, "2 S A"],
+    pi: Float[Array, "N S A"],
+    log_pi: Float[Array, "N S A"],
     tau: Float[Array, ""],
 ) -> Float[Array, "S columns"]:
-    """V = Σ_a π ( Q − τ log(A π) ), the lifetime without an entropy; V_w likewise; V_x. Returns: [S, 2·C + dx]."""
+    """V = Σ_a π ( Q − τ log(A π) ) and the lifetime without an entropy, of each policy; V_x. Returns: [S, N·C + dx]."""
     soft = pi * (q[..., 0] - tau * (log_pi + np.log(pi.shape[-1])))
     v = total_of(jnp.concatenate([soft[..., None], pi[..., None] * q[..., 1:]], -1))
-    return jnp.concatenate([v[0], v[1], total_of(pi[0, ..., None] * q_x)], -1)
+    return jnp.concatenate([*v, total_of(pi[0, ..., None] * q_x)], -1)
 
 
 def soft_logits(q: Float[Array, "*player S A C"], tau: Float[Array, ""]) -> Float[Array, "*player S A"]:
@@ -91,8 +91,8 @@ def soft_logits(q: Float[Array, "*player S A C"], tau: Float[Array, ""]) -> Floa
 def learn(
     critics: Critics,
     streams: Trajectory,
-    pi: Float[Array, "2 S A"],
-    log_pi: Float[Array, "2 S A"],
+    pi: Float[Array, "N S A"],
+    log_pi: Float[Array, "N S A"],
     gains: Gains,
     critic_step: float,
 ) -> tuple[Critics, Float[Array, "streams S A"]]:
@@ -102,20 +102,22 @@ def learn(
 
     Args:
       critics: before.
-      streams: [streams, T, B] transitions; the first stream teaches π, the last π_w and Q_x.
-      pi, log_pi: [2, S, A] both policies.
+      streams: [streams, T, B] transitions; each teaches its policy, and a single one teaches all. The last teaches Q_x.
+      pi, log_pi: [N, S, A] the policies.
       gains: rewards, gradients, temperature and discount.
       critic_step: of a single sample.
     Returns: Critics, and the frequency of each (s, a) in each stream. Cost: one scatter of T·B rows a stream.
     """
-    C = critics.q.shape[-1]
+    N, *_, C = critics.q.shape
     parts = [jax.tree.map(lambda part, i=i: part[i], streams) for i in range(streams.state.shape[0])]
     means, counts = zip(*(following(part, critics.v, pi.shape[-1]) for part in parts), strict=True)
     counts = jnp.stack(counts)
     beta = step_sizes(counts, critic_step)[..., None]
     gain = jnp.stack([gains.rewards, jnp.ones_like(gains.rewards)][:C], -1)  # the lifetime gains 1 a step
-    low = beta[0] * (gain[0] + gains.discount * means[0][..., :C] - critics.q[0])
-    high = beta[-1] * (gain[1] + gains.discount * means[-1][..., C : 2 * C] - critics.q[1])
-    q_x = critics.q_x + beta[-1] * (gains.gradients + gains.discount * means[-1][..., 2 * C :] - critics.q_x)
-    q = critics.q.at[0].add(low).at[1].add(high)
+    q = critics.q
+    for i in range(N):
+        k = min(i, len(parts) - 1)
+        target = gain[i] + gains.discount * means[k][..., i * C : (i + 1) * C]
+        q = q.at[i].add(beta[k] * (target - critics.q[i]))
+    q_x = critics.q_x + beta[-1] * (gains.gradients + gains.discount * means[-1][..., N * C :] - critics.q_x)
     return Critics(q, q_x, state_values(q, q_x, pi, log_pi, gains.tau)), counts / jnp.sum(counts, (1, 2), keepdims=True)

@@ -113,7 +113,8 @@ def test_critics_that_start_low_lock_the_policy_in():
     20 with a standard error of 3, and 8 is asked for. Critics whose start did not matter would give 0.
     """
     problem = goal_placement(size=5, width=3.0, upper_bumps=((3, 1, 1, 1), (2, 2, 0.8, -0.5)))
-    low = lambda state: state._replace(critics=jax.tree.map(jnp.zeros_like, state.critics))  # noqa: E731
+    lowered = lambda tracked: tracked._replace(critics=jax.tree.map(jnp.zeros_like, tracked.critics))  # noqa: E731
+    low = lambda state: state._replace(tracked=lowered(state.tracked))  # noqa: E731
     of_high, of_low, _ = ends(problem, 1000, 8, [lambda state: state, low])
     best = min(of_high.min(), of_low.min())
     assert (of_high < best + 0.03).sum() >= (of_low < best + 0.03).sum() + 8, (of_high, of_low)

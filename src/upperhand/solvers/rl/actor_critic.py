@@ -20,17 +20,15 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
-from upperhand.actions import policy
 from upperhand.forms import BilevelRL
 from upperhand.hypergradients.penalty import linear
-from upperhand.hypergradients.streams import Estimator, Seen, one_stream
-from upperhand.mdps.sampling import law
-from upperhand.policy_gradients.critic import Critics, Gains, learn, optimistic, soft_logits
-from upperhand.policy_gradients.rollout import chains, rollout
+from upperhand.hypergradients.streams import Estimator, one_stream, through_streams
+from upperhand.policy_gradients.critic import Gains
+from upperhand.policy_gradients.tracking import Tracked, begin, track, tracking
 from upperhand.rewards.table import reward_gradients, reward_table
-from upperhand.schedule import fraction, schedule, step, whole
+from upperhand.schedule import schedule, step
 from upperhand.solver import Info, Solver, cost
 from upperhand.types import Count, Key, Schedule, Step, Tree
 
@@ -41,9 +39,7 @@ class State(NamedTuple):
     x: Tree  # upper variable
     y: Float[Array, "S A"]  # θ, logits that track π*_τ(x), or π*_{−w} for the two-sided penalty
     theta_w: Float[Array, "S A"]  # logits that track π*_{w,τ}(x), optimal for r + w u
-    critics: Critics  # of π and π_w
-    chains: Int[Array, "streams B"]  # where the chains stand
-    restart: Float[Array, " streams"]  # how often chains start afresh, 1/Σ occupancy
+    tracked: Tracked  # critics and chains of π and π_w
     step: optax.OptState  # of x
     count: Count  # updates done
 
@@ -75,53 +71,35 @@ def actor_critic(
     Returns: Solver. Raises: ValueError for a Tabular upper objective or a setting out of its range.
     Cost: an update is streams · chains · steps transitions and one gradient.
     """
-    upper, world, gamma = linear(problem, "actor_critic"), law(problem.mdp), problem.mdp.discount
-    size = (problem.mdp.states, problem.mdp.actions)
-    fraction("policy_step", policy_step), fraction("critic_step", critic_step)
-    width, length = whole("batch", batch, 2)
+    upper, gamma, size = (
+        linear(problem, "actor_critic"),
+        problem.mdp.discount,
+        (problem.mdp.states, problem.mdp.actions),
+    )
+    how = tracking(problem.mdp, batch, policy_step, critic_step, streams=estimator.streams, shared=estimator.shared)
     descent = step("x_step", x_step, steps)
     w_at, tau_at = schedule("penalty", penalty, steps), schedule("temperature", temperature, steps)
 
     def init(x, y):
         r = reward_table(problem.reward, x, *size)
-        critics = optimistic(r, ravel_pytree(x)[0].size, gamma, world.may_end)
-        spread = jnp.broadcast_to(chains(world, width), (estimator.streams, width))
-        restart = jnp.full(estimator.streams, 1 - gamma, y.dtype)
-        return State(x, y, y, critics, spread, restart, descent.init(x), jnp.asarray(0, jnp.int32))
-
-    def follow(key, pi, standing):
-        keys = [key] * estimator.streams if estimator.shared else jax.random.split(key, estimator.streams)
-        roll = jax.vmap(lambda key, pi, s: rollout(world, key, pi, s, length))
-        return roll(jnp.stack([*keys]), pi[-estimator.streams :], standing)
-
-    def hypergradient(x, pull, through_reward, visited):
-        (through_u,) = pull(-visited)
-        return jax.tree.map(lambda *parts: sum(parts), jax.grad(upper.cost)(x), through_u, through_reward)
+        tracked = begin(how, jnp.stack([r, r]), ravel_pytree(x)[0].size)
+        return State(x, y, y, tracked, descent.init(x), jnp.asarray(0, jnp.int32))
 
     def update(key: Key, state: State):
         tau, w = tau_at(state.count), w_at(state.count)
-        unravel = ravel_pytree(state.x)[1]
         r, gradients = reward_gradients(problem.reward, state.x, *size)
         if estimator.low:  # the reward that π_low is optimal for knows x through u too
             gradients += estimator.low * w * reward_gradients(upper.reward, state.x, *size)[1]
         u, pull = jax.vjp(lambda x: reward_table(upper.reward, x, *size), state.x)
-        thetas = jnp.stack([state.y, state.theta_w])
-        pi, log_pi = policy(thetas)
-        standing, streams = follow(key, pi, state.chains)
         gains = Gains(jnp.stack([r + estimator.low * w * u, r + w * u]), gradients, tau, gamma)
-        critics, visits = learn(state.critics, streams, pi, log_pi, gains, critic_step)
-        fresh = 1 - gamma * jnp.mean(streams.alive, (1, 2))
-        restart = state.restart + critic_step * (fresh - state.restart)
-        mu = visits / restart[:, None, None]
-        difference = estimator.difference(Seen(pi, mu, gradients, critics.q_x)) / (w * (1 - estimator.low))
-        dx = hypergradient(state.x, pull, unravel(difference), mu[-1])
+        thetas, tracked, met = track(how, key, jnp.stack([state.y, state.theta_w]), state.tracked, gains)
+        dx = through_streams(problem, state.x, estimator, w, met, gradients, tracked.critics.q_x, pull)
         move, step_state = descent.update(dx, state.step, state.x)
-        y, theta_w = (1 - policy_step) * thetas + policy_step * soft_logits(critics.q, tau)
         x = problem.project_x(optax.apply_updates(state.x, move))
-        new = State(x, y, theta_w, critics, standing, restart, step_state, state.count + 1)
-        loss = upper.cost(state.x) - jnp.sum(mu[-1] * u)
-        lower = -jnp.sum(mu[0] * (r - tau * log_pi[-estimator.streams]))
-        spent = cost(samples=estimator.streams * width * length, gradients=1)
+        new = State(x, *thetas, tracked, step_state, state.count + 1)
+        loss = upper.cost(state.x) - jnp.sum(met.mu[-1] * u)
+        lower = -jnp.sum(met.mu[0] * (r - tau * met.log_pi[-estimator.streams]))
+        spent = cost(samples=estimator.streams * how.chains * how.length, gradients=1)
         return new, Info(loss, lower, dx, spent, {"temperature": tau, "penalty": w})
 
     return Solver(init, update)
