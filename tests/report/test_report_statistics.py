@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from upperhand.report.statistics import aggregate, interval, iqm
+from upperhand.report.statistics import aggregate, improvement, interval, iqm
 
 
 def test_iqm_by_hand():
@@ -74,3 +75,45 @@ def test_aggregate_takes_every_figure_that_each_row_has():
     assert found["gap"]["iqm"] == 3.5 and 0 <= found["gap"]["low"] < 3.5 < found["gap"]["high"] <= 7
     assert aggregate([]) == {}
     assert aggregate(rows[2:3])["gap"] == {"iqm": 2.0, "low": 2.0, "high": 2.0}
+
+
+def test_improvement_by_hand():
+    # of 4 · 3 pairs: 1 beats 2, 2, 4; 2 beats 4 and ties twice; 3 beats 4; 9 beats none
+    assert improvement([1, 2, 3, 9], [2, 2, 4]).probability == pytest.approx((3 + 2 + 1 + 0) / 12)
+    assert improvement([5.0], [5.0]) == (0.5, 0.0, 1.0)
+    assert improvement([0, 0, 0, 0], [1, 1, 1, 1]) == (1.0, 1.0, 1.0)
+    assert improvement([1, 1, 1, 1], [0, 0, 0, 0]) == (0.0, 0.0, 0.0)
+    lost = improvement([np.nan, 1, 2, 3], [np.inf, np.inf, 0, 7])  # what is no number is worst, as infinity is
+    assert lost.probability == pytest.approx((2 * 0.5 + 3 * (1 + 1 + 0 + 1)) / 16)
+    with pytest.raises(ValueError, match="at least one seed: got 0 and 2"):
+        improvement([], [1, 2])
+
+
+@pytest.mark.parametrize("few", [(1, 1), (3, 3), (2, 5), (1, 30)])
+def test_too_few_seeds_tell_nothing(few):
+    # fully apart, yet by chance as often as 2 in C(N + M, N): 2/2, 2/20, 2/21, 2/31, each above 5%
+    found = improvement(np.zeros(few[0]), np.ones(few[1]))
+    assert found == (1.0, 0.0, 1.0)
+    assert improvement(np.zeros(4), np.ones(4)).low == 1.0  # 2/70
+    assert improvement(np.zeros(4), np.ones(4), confidence=0.99).low == 0.0
+
+
+def test_improvement_agrees_with_mann_whitney_and_a_second_bootstrap():
+    rng = np.random.default_rng(5)
+    a, b = rng.normal(size=11).round(1), rng.normal(0.6, 1, size=17).round(1)  # rounding makes ties
+    found = improvement(a, b, resamples=4000)
+    u = stats.mannwhitneyu(b, a).statistic  # pairs where b is greater, ties half
+    assert found.probability == pytest.approx(u / (11 * 17))
+    drawn = [
+        stats.mannwhitneyu(rng.choice(b, 17), rng.choice(a, 11), method="asymptotic").statistic / (11 * 17)
+        for _ in range(1500)
+    ]
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    assert abs(found.low - low) < 0.03 and abs(found.high - high) < 0.03
+    assert found == improvement(a, b, resamples=4000)
+
+
+def test_equal_arms_are_told_apart_about_as_seldom_as_the_interval_says():
+    rng = np.random.default_rng(11)
+    found = [improvement(*rng.normal(size=(2, 12)), resamples=300) for _ in range(300)]
+    assert 0.0 < np.mean([one.low > 0.5 or one.high < 0.5 for one in found]) < 0.11

@@ -76,7 +76,8 @@ def _bytes(path: Path, remedy: str) -> bytes:
         raise ValueError(f"{path} cannot be read ({error.strerror}): {remedy}.") from None
 
 
-def _object(path: Path, remedy: str) -> dict:
+def json_object(path: Path, remedy: str) -> dict:
+    """The one JSON object of a file. Raises: ValueError in one line that ends with the remedy."""
     try:
         found = json.loads(_bytes(path, remedy))
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -96,7 +97,7 @@ def _config(out: Path) -> dict:
         raise ValueError(
             f"{out} is not a run folder, it has no config.json: give the folder that `upperhand run` wrote."
         )
-    config = _object(path, "restore it from a copy, or run again into a new folder")
+    config = json_object(path, "restore it from a copy, or run again into a new folder")
     wanted = {
         "problem": ("a name", lambda value: isinstance(value, str) and value),
         "solver": ("a name", lambda value: isinstance(value, str) and value),
@@ -170,7 +171,7 @@ def _summary(out: Path, config: dict, last: list[dict]) -> dict:
     """summary.json where it is of these last rows, else the same from the rows: a resumed run may leave an old one."""
     path = out / "summary.json"
     if path.exists():
-        summary = _object(path, "delete it, the report computes it from rows.jsonl")
+        summary = json_object(path, "delete it, the report computes it from rows.jsonl")
         seeds = summary.get("seeds") if isinstance(summary.get("seeds"), list) else []
         told = {row.get("seed"): row.get("step") for row in seeds if isinstance(row, dict)}
         if isinstance(summary.get("aggregate"), dict) and told == {row["seed"]: row["step"] for row in last}:

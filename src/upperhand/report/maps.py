@@ -39,7 +39,7 @@ def landscape(folder: Folder) -> Figure | None:
     shown += axes.plot(*paths[:, -1].T, "o", ms=7.5, color=style.INK, mec="white", zorder=6, ls="none", label="end")
     best = maps.get("best_x")
     if np.shape(best) == (2,):
-        shown += _star(axes, best, 16, "best known x")
+        shown += _stars(axes, best[None], "best known x", 16)
     _key(axes, shown)
     edge = 0.02 * (axis[-1] - axis[0])
     axes.set(xlim=(axis[0] - edge, axis[-1] + edge), ylim=(axis[0] - edge, axis[-1] + edge))
@@ -51,43 +51,64 @@ def landscape(folder: Folder) -> Figure | None:
 
 def grid(folder: Folder) -> Figure | None:
     """The median seed's found x on the designer's reward, with where the agent is and which way it goes."""
-    maps = folder.maps or {}
+    maps = oriented(folder.maps or {})
     if not _has_grid(maps):
         return None
-    drawn, (axes,) = style.figure(6.02)
-    style.square(axes)
+    drawn, (axes,) = style.figure(_height(maps))
     seed = median_seed(folder)
-    place, label = _goal(folder, seed)
-    shade = _ground(axes, maps)
+    stars, label = _goals(folder, maps, seed)
+    shade = _ground(axes, maps, maps["upper_reward"])
     _visits(axes, maps["occupancy"][seed])
-    _moves(axes, maps, seed, place)
+    _moves(axes, maps, seed, stars)
     time = dict(ms=8, color=style.INK, alpha=0.75, mew=0, ls="none", label="the agent’s time (area)")
-    _key(axes, [*_start(axes, maps), *_star(axes, place, 15, label), *axes.plot([], [], "o", **time)])
+    _key(axes, [*_start(axes, maps), *_stars(axes, stars, label), *axes.plot([], [], "o", **time)])
     _scale(drawn, axes, shade, "designer’s reward u (units of reward)")
-    axes.set_xlabel("i, first coordinate (cells)", font=style.font(), color=style.GREY)
-    axes.set_ylabel("j, second coordinate (cells)", font=style.font(), color=style.GREY)
+    _coordinates(axes, maps)
+    return style.finish(drawn)
+
+
+def payment(folder: Folder) -> Figure | None:
+    """What the median seed's found x pays in each cell; None where x pays by other means."""
+    maps = oriented(folder.maps or {})
+    if not _has_grid(maps) or np.shape(maps.get("payment")) != np.shape(maps["occupancy"]):
+        return None
+    drawn, (axes,) = style.figure(_height(maps))
+    seed = median_seed(folder)
+    shade = _ground(axes, maps, maps["payment"][seed])
+    _key(axes, [*_start(axes, maps), *_stars(axes, *_goals(folder, maps, seed))])
+    _scale(drawn, axes, shade, "what x pays the agent a step (units of reward)")
+    _coordinates(axes, maps)
     return style.finish(drawn)
 
 
 def seeds(folder: Folder) -> Figure | None:
     """The other seeds as small grids, three in a row; None where there are none."""
-    maps = folder.maps or {}
+    maps = oriented(folder.maps or {})
     others = other_seeds(folder)
     if not _has_grid(maps) or not others:
         return None
     rows = -(-len(others) // 3)
-    drawn = style.blank(0.1 + 1.78 * rows)
+    wide, tall = maps["upper_reward"].shape
+    drawn = style.blank(0.1 + (0.22 + 1.56 * tall / wide) * rows)
     places = drawn.subplots(rows, 3, squeeze=False).ravel()
     for axes, seed in zip(places, others, strict=False):
-        style.square(axes)
+        _ground(axes, maps, maps["upper_reward"])
         axes.set(xticks=[], yticks=[])
-        _ground(axes, maps)
         _visits(axes, maps["occupancy"][seed])
-        _star(axes, _goal(folder, seed)[0], 8, "")
+        _stars(axes, _goals(folder, maps, seed)[0], size=8)
         axes.set_title(f"seed {folder.config['seeds'][seed]}", font=style.font(9.5), color=style.INK, pad=4)
     for axes in places[len(others) :]:
         axes.axis("off")
     return style.finish(drawn)
+
+
+def oriented(maps: dict) -> dict:
+    """The maps with the horizontal coordinate first: those of rows and columns change their axes."""
+    if "rows_down" not in maps:
+        return maps
+    grids = {"reward", "occupancy", "greedy", "payment", "upper_reward", "start"} & set(maps)
+    pairs = {"walls", "moves", "goals"} & set(maps)
+    return maps | {name: maps[name].swapaxes(-1, -2) for name in grids} | {name: maps[name][:, ::-1] for name in pairs}
 
 
 def median_seed(folder: Folder) -> int:
@@ -128,16 +149,33 @@ def _path(axes: Axes, path: np.ndarray) -> None:
         axes.add_collection(LineCollection(pieces, colors=colours, linewidths=width, capstyle="butt", zorder=4))
 
 
-def _ground(axes: Axes, maps: dict):
-    """The designer's reward, a tile a cell, and the walls."""
-    u = maps["upper_reward"]
-    tall, wide = u.T.shape
-    shade = axes.pcolormesh(
-        np.arange(wide), np.arange(tall), u.T, cmap=style.GOOD_BAD, norm=_slopes(u, 0.0), edgecolors="white", lw=0.8
+def _height(maps: dict) -> float:
+    """Of a figure of one grid, in inches: as wide as the page, and keys and scale beside it."""
+    wide, tall = maps["upper_reward"].shape
+    return 1.62 + 4.4 * tall / wide
+
+
+def _coordinates(axes: Axes, maps: dict) -> None:
+    """Names of the axes, and rows downwards where the maps have them."""
+    names = (
+        ("column", "row") if "rows_down" in maps else ("i, first coordinate (cells)", "j, second coordinate (cells)")
     )
+    axes.set_xlabel(names[0], font=style.font(), color=style.GREY)
+    axes.set_ylabel(names[1], font=style.font(), color=style.GREY)
+
+
+def _ground(axes: Axes, maps: dict, shown: np.ndarray):
+    """A tile a cell, blue above 0 and orange below, and the walls."""
+    style.square(axes)
+    wide, tall = shown.shape
+    shade = axes.pcolormesh(
+        np.arange(wide), np.arange(tall), shown.T, cmap=style.GOOD_BAD, norm=_slopes(shown, 0.0),
+        edgecolors="white", lw=0.8,
+    )  # fmt: skip
     for i, j in maps.get("walls", np.empty((0, 2))):
         axes.add_patch(Rectangle((i - 0.5, j - 0.5), 1, 1, facecolor="#3a4149", edgecolor="white", linewidth=0.8))
-    axes.set(xlim=(-0.5, wide - 0.5), ylim=(-0.5, tall - 0.5))
+    ends = (tall - 0.5, -0.5) if "rows_down" in maps else (-0.5, tall - 0.5)
+    axes.set(xlim=(-0.5, wide - 0.5), ylim=ends)
     return shade
 
 
@@ -153,15 +191,15 @@ def _visits(axes: Axes, occupancy: np.ndarray) -> None:
     axes.add_collection(discs)
 
 
-def _moves(axes: Axes, maps: dict, seed: int, goal) -> None:
+def _moves(axes: Axes, maps: dict, seed: int, stars: np.ndarray) -> None:
     """The greedy move of each cell that is visited noticeably."""
     if not {"greedy", "moves"} <= set(maps):
         return
     occupancy = maps["occupancy"][seed]
     across = 0.92 * np.sqrt(occupancy / max(float(occupancy.max()), 1e-12))
     for i, j in np.argwhere(occupancy >= NOTICED * occupancy.sum()):
-        if goal is not None and tuple(np.rint(goal)) == (i, j):
-            continue  # the star stands here
+        if (np.rint(stars) == (i, j)).all(-1).any():
+            continue  # a star stands here
         di, dj = maps["moves"][int(maps["greedy"][seed, i, j])]
         inside = across[i, j] > 0.55
         at, to = (-0.2, 0.26) if inside else (across[i, j] / 2 + 0.02, 0.46)
@@ -175,26 +213,29 @@ def _moves(axes: Axes, maps: dict, seed: int, goal) -> None:
 def _start(axes: Axes, maps: dict) -> list:
     """A frame where most episodes start."""
     start = maps.get("start")
-    if start is None or start.shape != maps["upper_reward"].shape:
+    if start is None or start.shape != maps["upper_reward"].shape or start.max() <= 0.4 * start.sum():
         return []
-    place = np.unravel_index(start.argmax(), start.shape)
-    label = "most episodes start"
-    return axes.plot(*place, "s", ms=13, mfc="none", mec=style.INK, mew=1.2, ls="none", zorder=5, label=label)
+    i, j = np.unravel_index(start.argmax(), start.shape)
+    frame = 0.46 * np.array([(-1, -1), (-1, 1), (1, 1), (1, -1), (-1, -1)]) + (i, j)
+    axes.plot(*frame.T, color=style.INK, lw=1.4, solid_joinstyle="miter", zorder=5)
+    return axes.plot([], [], "s", ms=13, mfc="none", mec=style.INK, mew=1.2, ls="none", label="most episodes start")
 
 
-def _goal(folder: Folder, seed: int) -> tuple[np.ndarray | None, str]:
-    """Where the star stands and what it is: x, or the cell with most reward where x is no place."""
-    found, reward = folder.rows.get("x"), folder.maps.get("reward")
+def _goals(folder: Folder, maps: dict, seed: int) -> tuple[np.ndarray, str]:
+    """Where stars stand [N, 2] and what they are: goals of the world, x, or the cell with most reward."""
+    found, reward, fixed = folder.rows.get("x"), maps.get("reward"), maps.get("goals")
+    if fixed is not None and len(fixed):
+        return fixed, "goal"
     if found is not None and found.shape[-1] == 2 and np.isfinite(found[seed, -1]).all():
-        return found[seed, -1], "goal x"
+        return found[seed, -1][None], "goal x"
     if reward is not None:
-        return np.array(np.unravel_index(reward[seed].argmax(), reward[seed].shape)), "most reward"
-    return None, ""
+        return np.array([np.unravel_index(reward[seed].argmax(), reward[seed].shape)]), "most reward"
+    return np.empty((0, 2)), ""
 
 
-def _star(axes: Axes, place, size: float, label: str) -> list:
+def _stars(axes: Axes, places: np.ndarray, label: str = "", size: float = 15) -> list:
     gold = dict(mfc="#ffd23f", mec=style.INK, mew=0.9, ls="none", zorder=7)
-    return [] if place is None else axes.plot(*place, "*", ms=size, label=label, **gold)
+    return axes.plot(*np.transpose(places), "*", ms=size, label=label, **gold) if len(places) else []
 
 
 def _key(axes: Axes, handles: list) -> None:

@@ -2,9 +2,12 @@
 
 import os
 from base64 import b64encode
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from matplotlib.figure import Figure
 
 from upperhand.report import curves, maps, style, tables, words
 from upperhand.report.folder import Folder, read
@@ -12,6 +15,7 @@ from upperhand.report.folder import Folder, read
 FIGURES = {
     "landscape": maps.landscape,
     "grid": maps.grid,
+    "payment": maps.payment,
     "value": curves.value,
     "gap": curves.gap,
     "schedules": curves.schedules,
@@ -31,27 +35,12 @@ def write(out: Path | str) -> Path:
     """
     folder = read(Path(out))
     drawn = figures(folder)
-    page = folder.path / "report.html"
-    beside = page.with_suffix(".html.part")  # a reader never sees half a page
-    beside.write_text(render(folder, drawn), encoding="utf-8")
-    os.replace(beside, page)
-    return page
+    return replace(folder.path / "report.html", render(folder, drawn))
 
 
 def figures(folder: Folder) -> dict[str, Path]:
     """The PNGs that the folder has data for; what an older report drew and this one does not is removed."""
-    place = folder.path / "figures"
-    place.mkdir(exist_ok=True)
-    found = {}
-    for name, draw in FIGURES.items():
-        path = place / f"{name}.png"
-        drawn = draw(folder)
-        if drawn is None:
-            path.unlink(missing_ok=True)
-        else:
-            style.save(drawn, path)
-            found[name] = path
-    return found
+    return saved(folder.path / "figures", {name: draw(folder) for name, draw in FIGURES.items()})
 
 
 def render(folder: Folder, drawn: dict[str, Path]) -> str:
@@ -62,41 +51,73 @@ def render(folder: Folder, drawn: dict[str, Path]) -> str:
       drawn: name → PNG, as `figures` gives it.
     Returns: HTML; every text of the folder is escaped.
     """
-    said, config = words.captions(folder), folder.config
+    config, starts, updates = folder.config, len(folder.config["seeds"]), int(folder.rows["step"][0, -1])
     about, lines, method = words.story(folder)
     columns, seeds, left_out = tables.seeds(folder)
-    shown = {
-        name: {
-            "caption": said[name],
-            "image": "data:image/png;base64," + b64encode(path.read_bytes()).decode("ascii"),
-            "width": path_size(path)[0],
-            "height": path_size(path)[1],
-        }
-        for name, path in drawn.items()
-    }
-    template = (Path(__file__).parent / "page.html.jinja").read_text(encoding="utf-8")
-    return Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(
-        template
-    ).render(
-        problem=words.plain(config["problem"]),
-        solver=words.plain(config["solver"]),
-        starts=len(config["seeds"]),
-        updates=int(folder.rows["step"][0, -1]),
+    problem, solver = words.plain(config["problem"]), words.plain(config["solver"])
+    return filled(
+        "page.html.jinja",
+        problem=problem,
+        eyebrow=f"{problem} · {solver} · {starts} {'start' if starts == 1 else 'starts'} · {updates:,} updates",
+        starts=starts,
         headline=words.headline(folder),
         lede=words.lede(folder),
         notices=words.notices(folder),
         about=about,
         lines=lines,
         method=method,
-        figures=shown,
+        figures=inlined(drawn, words.captions(folder)),
         columns=columns,
         seeds=seeds,
         near=curves.NEAR,
         left_out=left_out,
         aggregate=tables.aggregate(folder),
         settings=tables.settings(folder),
+        config="config.json",
         command=config["command"] if isinstance(config.get("command"), str) else "",
-    )  # fmt: skip
+    )
+
+
+def replace(path: Path, text: str) -> Path:
+    """A file that appears whole or not at all: a reader never sees half of it. Returns its path."""
+    beside = path.with_name(f"{path.name}.part")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, path)
+    return path
+
+
+def saved(place: Path, drawn: Mapping[str, Figure | None]) -> dict[str, Path]:
+    """Figures as PLACE/NAME.png, those that are; one of an older report that is None now is removed."""
+    place.mkdir(exist_ok=True)
+    found = {}
+    for name, figure in drawn.items():
+        path = place / f"{name}.png"
+        if figure is None:
+            path.unlink(missing_ok=True)
+        else:
+            style.save(figure, path)
+            found[name] = path
+    return found
+
+
+def inlined(drawn: Mapping[str, Path], captions: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """What the template shows of each PNG: the image itself, its size and its caption."""
+    return {
+        name: {
+            "caption": captions[name],
+            "image": "data:image/png;base64," + b64encode(path.read_bytes()).decode("ascii"),
+            "width": path_size(path)[0],
+            "height": path_size(path)[1],
+        }
+        for name, path in drawn.items()
+    }
+
+
+def filled(template: str, **told: Any) -> str:
+    """A template of this room with its words; every text is escaped, and a word that is missing is an error."""
+    house = FileSystemLoader(Path(__file__).parent)
+    rules = Environment(loader=house, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return rules.get_template(template).render(**told)
 
 
 def path_size(path: Path) -> tuple[int, int]:

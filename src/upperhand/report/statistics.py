@@ -1,5 +1,6 @@
 """The middle of the seeds, and how sure it is."""
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from numbers import Real
@@ -67,6 +68,60 @@ def interval(scores: ArrayLike, *, confidence: float = 0.95, resamples: int = RE
         low[finite], high[finite] = found.low, found.high
     middle = np.where(finite, middle.ravel(), np.nan)
     return Interval(*(end.reshape(shape) for end in (middle, low, high)))
+
+
+class Improvement(NamedTuple):
+    """How probable it is that one arm is better than another, and the interval around that."""
+
+    probability: float
+    low: float
+    high: float
+
+
+def improvement(
+    a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+) -> Improvement:
+    """The probability that a random seed of arm a is better, which is lower, than a random one of arm b.
+
+        P = mean over i, j of [a_i < b_j] + ½ [a_i = b_j]
+
+    Args:
+      a, b: [N], [M] one score a seed; one that is not a number counts as the worst.
+      confidence: of the percentile bootstrap interval, which resamples both arms on their own.
+      resamples: of the seeds, with replacement.
+      seed: of the resampling.
+    Returns: Improvement. The interval is 0 to 1 where the seeds are so few that even arms with nothing in common differ
+      by chance as often as 1 − confidence, that is 2 / C(N + M, N) ≥ 1 − confidence: below four against four at 95%.
+      Of equal arms it leaves out ½ about as often as it says from 6 seeds on (measured: 6 to 8 of 100), at 4 and 5
+      seeds somewhat more often (7 to 10 of 100).
+    Raises: ValueError where an arm has no seeds.
+    Reference: Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Precipice", 2021.
+    """
+    pair = [np.ravel(np.asarray(one, np.float64)) for one in (a, b)]
+    pair = [np.where(np.isnan(one), np.inf, one) for one in pair]
+    N, M = (len(one) for one in pair)
+    if not N or not M:
+        raise ValueError(f"each arm must hold at least one seed: got {N} and {M}.")
+    middle = float(_better(*pair))
+    if 2 / math.comb(N + M, N) >= 1 - confidence:
+        return Improvement(middle, 0.0, 1.0)
+    found = stats.bootstrap(
+        pair,
+        _better,
+        vectorized=True,
+        n_resamples=resamples,
+        batch=max(1, min(resamples, 4_000_000 // (N * M))),
+        confidence_level=confidence,
+        method="percentile",
+        random_state=np.random.default_rng(seed),
+    ).confidence_interval
+    return Improvement(middle, float(found.low), float(found.high))
+
+
+def _better(a: np.ndarray, b: np.ndarray, axis: int = -1) -> np.ndarray:
+    """[..., N] and [..., M] → [...]; the axis is the last, as scipy asks for it."""
+    a, b = np.moveaxis(a, axis, -1)[..., :, None], np.moveaxis(b, axis, -1)[..., None, :]
+    return np.asarray(((a < b).mean((-2, -1)) + (a <= b).mean((-2, -1))) / 2)
 
 
 def aggregate(rows: Sequence[Mapping]) -> dict[str, dict[str, float]]:

@@ -16,6 +16,12 @@ INK, GREY, PALE = "#1b1f24", "#667079", "#d9dde1"
 BLUE, ORANGE, PURPLE = "#0b63a5", "#c75100", "#8a4f9e"
 """Told apart by every common kind of colour vision, in the spirit of Okabe and Ito."""
 
+ARMS = ("#0b63a5", "#c9530c", "#0fa35a", "#70206b", "#524200", "#5a96ee", "#85838a")
+"""Colours of arms in their order, apart in lightness too, so that no kind of colour vision takes one for another; with
+markers, three times as many arms are told apart."""
+
+MARKERS = ("o", "D", "^")
+
 GOOD_BAD = LinearSegmentedColormap.from_list(
     "good_bad", ["#b8480a", "#e58a3c", "#f8cf9f", "#f7f5f1", "#a9d3e6", "#4596c4", "#0b5390"]
 )
@@ -72,6 +78,11 @@ def square(axes: Axes) -> None:
     axes.grid(False)
     axes.tick_params(length=0, pad=3)
     axes.set_aspect("equal")
+
+
+def arm(place: int) -> tuple[str, str]:
+    """The colour and the marker of the arm at a place; the first seven arms have the plain marker."""
+    return ARMS[place % len(ARMS)], MARKERS[place // len(ARMS) % len(MARKERS)]
 
 
 def words(axes: Axes, title: str, *, below: str = "", keys: Sequence[tuple[str, str]] = ()) -> None:

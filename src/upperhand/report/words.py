@@ -29,6 +29,33 @@ STORIES = {
             ("rewarded by", "rₓ(s) = budget · softmax(x)(s)"),
         ],
     ),
+    "four_rooms": (
+        "Agents walk from one cell of four rooms to a goal in another, drawn anew each time. A designer taxes the "
+        "cells, so that they pass through her own cell on their way; taxes cost her where the goal is reached.",
+        [
+            ("minimise over x", "Φ(x) = −E Σ γᵗ ( 1{target}(s) − cost · 1{goal}(s) · ‖taxes‖₁ )"),
+            AGENT,
+            ("rewarded by", "rₓ(s) = 1 at the goal, else −budget · softmax(x)(cell)"),
+        ],
+    ),
+    "random_mdp": (
+        "A random world whose rewards share one quadratic form of x. The designer wants x small and the agent "
+        "undecided: x = 0 is best at both, so this checks a method and compares none.",
+        [
+            ("minimise over x", "Φ(x) = ½ ‖x‖² + ½ ‖π*(x)‖²"),
+            AGENT,
+            ("rewarded by", "rₓ(s, a) = k(s, a) · xᵀ M x"),
+        ],
+    ),
+    "toytext": (
+        "An agent of a toy-text world follows its own reward: over the thin ice, along the cliff, through the centre. "
+        "A designer who would rather have it elsewhere sets bonuses and tolls, and pays for those that are met.",
+        [
+            ("minimise over x", "Φ(x) = −E Σ γᵗ ( u(s, a) − price · most · x(cell)² )"),
+            AGENT,
+            ("rewarded by", "rₓ(s, a) = scale · r₀(s, a) + most · x(cell)"),
+        ],
+    ),
 }
 
 METHODS = {
@@ -125,8 +152,11 @@ def captions(folder: Folder) -> dict[str, str]:
     seed = folder.config["seeds"][median_seed(folder)]
     paths = "The path of x runs from its start" if N == 1 else f"The {N} paths of x run from their starts"
     star = f"; the star marks the best known x = {place(best)}" if np.shape(best) == (2,) else ""
+    fixed = len((folder.maps or {}).get("goals", ()))
     goal = (
-        "the star is the goal"
+        f"the {'stars are the goals' if fixed > 1 else 'star is the goal'}"
+        if fixed
+        else "the star is the goal"
         if folder.rows.get("x", np.empty(0)).shape[-1] == 2
         else "the star is the most rewarded cell"
     )
@@ -142,6 +172,7 @@ def captions(folder: Folder) -> dict[str, str]:
     return {
         "landscape": f"{paths} over the exact Φ, where blue is good for the designer{star}.",
         "grid": f"{who} the agent spends its time (discs) and how it moves; {goal}, blue cells pay the designer.",
+        "payment": "What x pays the agent for a step in each cell: blue is a bonus, orange a tax or a toll.",
         "seeds": f"The same for {some}: discs are the agent’s time, {goal}.",
         "value": f"What counts: {value} along the run{below}.",
         "gap": f"How much is still missing, on a log scale; a start counts as near at {NEAR} (dashed) and below.",
