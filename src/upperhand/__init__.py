@@ -1,5 +1,6 @@
 """Bilevel reinforcement learning: choose the reward, knowing that the agent will do what is best for itself."""
 
+from upperhand.compare import compare as compare
 from upperhand.errors import BadInput as BadInput
 from upperhand.errors import Diverged as Diverged
 from upperhand.finite import finite as finite
@@ -15,8 +16,11 @@ from upperhand.mdps import dense as dense
 from upperhand.mdps import gridworld as gridworld
 from upperhand.mdps import sparse as sparse
 from upperhand.policies import softmax as softmax
+from upperhand.problems import four_rooms as four_rooms
 from upperhand.problems import goal_placement as goal_placement
 from upperhand.problems import goal_weights as goal_weights
+from upperhand.problems import random_mdp as random_mdp
+from upperhand.problems import toytext as toytext
 from upperhand.run import run as run
 from upperhand.schedule import Power as Power
 from upperhand.schedule import geometric as geometric
@@ -28,4 +32,19 @@ from upperhand.solver import Solver as Solver
 from upperhand.solvers.rl import actor_critic as actor_critic
 from upperhand.solvers.rl import actor_critic_paper as actor_critic_paper
 from upperhand.solvers.rl import expected_actor_critic as expected_actor_critic
+from upperhand.solvers.rl import expected_finite_difference as expected_finite_difference
+from upperhand.solvers.rl import expected_nested_loop as expected_nested_loop
+from upperhand.solvers.rl import expected_parl as expected_parl
+from upperhand.solvers.rl import expected_partial_sgd as expected_partial_sgd
+from upperhand.solvers.rl import expected_pbrl as expected_pbrl
+from upperhand.solvers.rl import expected_zero_order as expected_zero_order
+from upperhand.solvers.rl import finite_difference as finite_difference
+from upperhand.solvers.rl import hpgd as hpgd
+from upperhand.solvers.rl import implicit as implicit
+from upperhand.solvers.rl import m_sobirl as m_sobirl
+from upperhand.solvers.rl import nested_loop as nested_loop
+from upperhand.solvers.rl import parl as parl
+from upperhand.solvers.rl import partial_sgd as partial_sgd
+from upperhand.solvers.rl import pbrl as pbrl
+from upperhand.solvers.rl import zero_order as zero_order
 from upperhand.wrappers import vmapped as vmapped

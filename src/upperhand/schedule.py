@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import optax
 
-from upperhand.types import Count, Scalar, Schedule, Step
+from upperhand.types import Count, Scalar, Scaled, Schedule, Step
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,13 @@ def schedule(name: str, value: Schedule, steps: int) -> Callable[[Count], Scalar
 
     Args:
       name: the argument, for the message.
-      value: a number, two ends (start, end), or a function of the count.
+      value: a number, two ends (start, end), a function of the count, or one of them Scaled.
       steps: the planned updates, over which two ends are joined.
-    Raises: ValueError where a number is not finite and above 0.
+    Raises: ValueError where a number is not finite and above 0; the factor of a Scaled is not looked at.
     """
+    if isinstance(value, Scaled):
+        plain = schedule(name, value.value, steps)
+        return lambda count: value.factor * plain(count)
     if callable(value):
         return value
     ends = tuple(value) if isinstance(value, tuple | list) else (value, value)
@@ -70,6 +73,20 @@ def descent(name: str, value: Schedule | optax.GradientTransformation, steps: in
     if isinstance(value, optax.GradientTransformation):
         return value
     return optax.sgd(schedule(name, value, steps))
+
+
+def clipped(name: str, value: Schedule | optax.GradientTransformation, steps: int) -> optax.GradientTransformation:
+    """An optax transformation from the step size of descent along a gradient clipped to norm 1, or as it is."""
+    if isinstance(value, optax.GradientTransformation):
+        return value
+    return optax.chain(optax.clip_by_global_norm(1.0), descent(name, value, steps))
+
+
+def scaled(value: Schedule, factor: float) -> Schedule:
+    """A number, two ends or a Power times a number: what Scaled tells, as a setting that can be written down."""
+    if isinstance(value, Power):
+        return Power(value.scale * factor, value.exponent)
+    return tuple(end * factor for end in value) if isinstance(value, tuple | list) else value * factor
 
 
 def fraction(name: str, value: float) -> float:

@@ -1,6 +1,7 @@
 """The few types that every room shares."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import optax
@@ -10,9 +11,19 @@ Key = PRNGKeyArray
 Tree = Any  # a pytree whose every leaf is a float array
 Scalar = Float[Array, ""]
 Count = Int[Array, ""]
-Schedule = float | tuple[float, float] | Callable[[Count], Scalar]
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """A number, two ends or a function of the count, times a factor that may be traced: many settings, one program."""
+
+    value: Any
+    factor: Any  # [], above 0
+
+
+Schedule = float | tuple[float, float] | Callable[[Count], Scalar] | Scaled
 """A number (constant), two ends (geometric between them over the planned steps), or a function of the count."""
-Step = float | tuple[float, float] | optax.GradientTransformation
+Step = float | tuple[float, float] | optax.GradientTransformation | Scaled
 """Adam's step size, two ends of it (geometric between them over the planned steps), or any optax transformation."""
 
 

@@ -126,12 +126,25 @@ def test_large_grids_have_an_oracle_and_maps_but_no_known_best():
     assert maps["occupancy"].sum() == pytest.approx(1) and "landscape" not in maps
 
 
+@pytest.mark.parametrize("maze", ["rooms", "spiral", "comb"])
+def test_walls_of_a_maze_join_the_given_ones(maze):
+    """Nobody is in a wall, half of the starts are at (0, 0), and the walls change what the agent does."""
+    problem, open_one = goal_placement(maze=maze, walls=((0, 20),), size=21), goal_placement(size=21)
+    xs = np.array([[9.0, 9.0]])
+    maps, without = problem.maps(xs), open_one.maps(xs)
+    walls = tuple(maps["walls"].T)
+    assert (0, 20) in map(tuple, maps["walls"].tolist()) and len(maps["walls"]) > 15
+    assert not maps["occupancy"][0][walls].any() and not maps["start"][walls].any()
+    assert 0.5 < maps["start"][0, 0] < 0.505
+    assert np.abs(maps["occupancy"] - without["occupancy"]).sum() > 0.1
+
+
 @pytest.mark.parametrize(
     ("change", "name"),
     [({"width": 0.0}, "width"), ({"width": float("nan")}, "width"), ({"temperature": -1.0}, "temperature"),
      ({"temperature": float("inf")}, "temperature"), ({"size": 1}, "size"), ({"slip": 2.0}, "slip"),
      ({"discount": 1.0}, "discount"), ({"walls": ((0, 0),)}, "walls"), ({"walls": ((0, 99),)}, "walls"),
-     ({"walls": ((1, 2, 3),)}, "walls")],
+     ({"walls": ((1, 2, 3),)}, "walls"), ({"maze": "ring"}, "maze"), ({"maze": "comb", "size": 4}, "size")],
 )  # fmt: skip
 def test_it_refuses(change, name):
     with pytest.raises(ValueError, match=name):

@@ -4,19 +4,9 @@ from collections.abc import Callable
 
 from upperhand.forms import BilevelRL, Exact
 from upperhand.hypergradients.bellman import bellman, upper_derivatives
-from upperhand.mdps.mdp import MDP
-from upperhand.policy_gradients.linear import dense, sweeps
+from upperhand.policy_gradients.linear import dense, is_small, sweeps
 from upperhand.policy_gradients.soft import policy_iteration, value_iteration
 from upperhand.rewards.table import reward_table
-
-
-def is_small(mdp: MDP) -> bool:
-    """Whether LU factors (S³ a solve, some 15 solves) are quicker than sweeps (S·A·K each, 1/(1 − γ) times some 20).
-
-    A discount that is traced counts as 0.95.
-    """
-    gamma = mdp.discount if isinstance(mdp.discount, int | float) else 0.95
-    return mdp.states**2 <= 60 * mdp.actions * mdp.successor.shape[-1] / (1 - gamma)
 
 
 def exact(problem: BilevelRL, *, temperature: float, tolerance: float = 1e-10, best: Callable | None = None) -> Exact:

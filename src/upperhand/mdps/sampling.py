@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, UInt32
+from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from upperhand.mdps.mdp import MDP
 
@@ -53,6 +53,27 @@ def first(law: Law, u: Float[Array, " B"]) -> Int[Array, " B"]:
     return jnp.where(kept, state, jnp.asarray(law.alias)[state])
 
 
+def outcome(
+    law: Law, pi_cumulative: Float[Array, "S A"], s: Int[Array, " B"], words: UInt32[Array, "2 B"]
+) -> tuple[Int[Array, " B"], Int[Array, " B"], Bool[Array, " B"]]:
+    """What a policy does in B states, and what comes of it.
+
+    a ~ π(·|s);  s' ~ P(·|s, a) or the end
+
+    Args:
+      law: the world.
+      pi_cumulative: [S, A] running sums of π over the actions.
+      s: [B] states.
+      words: [2, B] random words: for the action and for the successor.
+    Returns: a [B], s' [B] (meaningless where the episode ended), ended [B]. Cost: B transitions.
+    """
+    dtype, K = pi_cumulative.dtype, law.successor.shape[-1]
+    u = words.astype(dtype) * jnp.asarray(2.0**-32, dtype)
+    a = jnp.sum(u[0, :, None] >= pi_cumulative[s, :-1], -1, dtype=jnp.int32)
+    k = jnp.sum(u[1, :, None] >= jnp.asarray(law.cumulative, dtype)[s, a], -1, dtype=jnp.int32)
+    return a, jnp.asarray(law.successor)[s, a, jnp.minimum(k, K - 1)], k >= K
+
+
 def transition(
     law: Law, pi_cumulative: Float[Array, "S A"], s: Int[Array, " B"], words: UInt32[Array, "3 B"]
 ) -> tuple[Int[Array, " B"], Int[Array, " B"], Float[Array, " B"], Int[Array, " B"]]:
@@ -69,15 +90,12 @@ def transition(
     Returns: a [B], s' [B], alive [B] (0 where the episode ended), the chains' next states [B].
     Cost: B transitions.
     """
-    dtype, K = pi_cumulative.dtype, law.successor.shape[-1]
-    u = words[:2].astype(dtype) * jnp.asarray(2.0**-32, dtype)
-    a = jnp.sum(u[0, :, None] >= pi_cumulative[s, :-1], -1, dtype=jnp.int32)
-    k = jnp.sum(u[1, :, None] >= jnp.asarray(law.cumulative, dtype)[s, a], -1, dtype=jnp.int32)
-    after = jnp.asarray(law.successor)[s, a, jnp.minimum(k, K - 1)]
+    dtype = pi_cumulative.dtype
+    a, after, ended = outcome(law, pi_cumulative, s, words[:2])
     is_fresh = words[2] < jnp.uint32(law.threshold)
     start = first(law, words[2].astype(dtype) / jnp.asarray(law.threshold, dtype))
     if law.may_end:  # a fresh start after an end may come with any third word: what lies above the threshold serves too
-        ended, rest = k >= K, jnp.asarray(2**32 - law.threshold, dtype)
+        rest = jnp.asarray(2**32 - law.threshold, dtype)
         start = jnp.where(is_fresh, start, first(law, (words[2] - jnp.uint32(law.threshold)).astype(dtype) / rest))
         is_fresh |= ended
         return a, after, (~ended).astype(dtype), jnp.where(is_fresh, start, after)

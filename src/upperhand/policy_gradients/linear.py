@@ -21,12 +21,31 @@ def _matrix(mdp: MDP, pi: Float[Array, "S A"]) -> Float[Array, "S S"]:
     return jnp.eye(mdp.states, dtype=pi.dtype) - mdp.discount * chain(mdp, pi)
 
 
+@jax.custom_batching.sequential_vmap
+def _factored(matrix, b):
+    return jnp.linalg.solve(matrix, b)
+
+
+def _solve(matrix: Float[Array, "S S"], b: Float[Array, " S"]) -> Float[Array, " S"]:
+    """The solution of matrix v = b; members of a batch one after another.
+
+    LU of a batch splits it over the threads that may already be waiting in another LU: in jaxlib 0.10.2, two of them
+    side by side stop for ever. The linear solve is custom because a sequential one alone has no reverse derivative.
+    """
+    return jax.lax.custom_linear_solve(
+        lambda v: matrix @ v,
+        b,
+        solve=lambda _, b: _factored(matrix, b),
+        transpose_solve=lambda _, b: _factored(matrix.T, b),
+    )
+
+
 def _dense_values(mdp, pi, b):
-    return jnp.linalg.solve(_matrix(mdp, pi), b)
+    return _solve(_matrix(mdp, pi), b)
 
 
 def _dense_visits(mdp, pi, b):
-    return jnp.linalg.solve(_matrix(mdp, pi).T, b)
+    return _solve(_matrix(mdp, pi).T, b)
 
 
 dense = Resolvent(_dense_values, _dense_visits)
@@ -92,3 +111,17 @@ def evaluate(
     """
     v = resolvent.values(mdp, pi, jnp.sum(pi * r, -1))
     return v, r + mdp.discount * expect(mdp, v)
+
+
+def is_small(mdp: MDP) -> bool:
+    """Whether LU factors (S³ a solve, some 15 solves) are quicker than sweeps (S·A·K each, 1/(1 − γ) times some 20).
+
+    A discount that is traced counts as 0.95.
+    """
+    gamma = mdp.discount if isinstance(mdp.discount, int | float) else 0.95
+    return mdp.states**2 <= 60 * mdp.actions * mdp.successor.shape[-1] / (1 - gamma)
+
+
+def suitable(mdp: MDP, tolerance: float = 1e-7) -> Resolvent:
+    """LU factors where the world is small, else sweeps to a tolerance; see `is_small`. Returns: Resolvent."""
+    return dense if is_small(mdp) else sweeps(tolerance)

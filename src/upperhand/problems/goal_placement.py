@@ -9,6 +9,7 @@ Algorithm for Bi-Level Reinforcement Learning", 2026. Its full text was not avai
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -17,10 +18,11 @@ from numpy.typing import ArrayLike
 
 from upperhand.forms import BilevelRL, Exact, Return
 from upperhand.hypergradients.enumeration import lattice, polished, values
-from upperhand.hypergradients.exact import exact, is_small
+from upperhand.hypergradients.exact import exact
 from upperhand.mdps.gridworld import MOVES, gridworld, positions
+from upperhand.mdps.mazes import maze as maze_walls
 from upperhand.policies.softmax import softmax
-from upperhand.policy_gradients.linear import dense, occupancy, sweeps
+from upperhand.policy_gradients.linear import dense, is_small, occupancy, sweeps
 from upperhand.rewards.goal import bumps, goal
 from upperhand.rewards.table import reward_table
 
@@ -32,6 +34,7 @@ def goal_placement(
     *,
     size: int = 10,
     slip: float = 0.1,
+    maze: Literal["open", "rooms", "spiral", "comb"] = "open",
     walls: tuple[tuple[int, int], ...] = (),
     width: float = 4.0,
     upper_bumps: tuple[tuple[float, float, float, float], ...] = ((7, 2, 1, 1), (5, 5, 1.5, -0.5)),
@@ -44,18 +47,20 @@ def goal_placement(
     Args:
       size: cells a side.
       slip: probability that another move happens, in [0, 1].
-      walls: cells (i, j) that nobody enters.
+      maze: walls of four rooms, of a spiral corridor or of a comb of corridors; open has none.
+      walls: further cells (i, j) that nobody enters.
       width: of the goal's reward, in cells.
       upper_bumps: the designer's reward, rows (i, j, width, height).
       pull: cost of leaving the centre, per squared cell.
       discount: γ in [0, 1), per step.
       temperature: τ at which the oracle judges, in units of reward.
     Returns: BilevelRL with its oracle; the best x is known up to 400 states.
-    Raises: ValueError, as `gridworld`, and for a width or a temperature that is not above 0.
+    Raises: ValueError, as `gridworld` and `mdps.mazes.maze`, and for a width or a temperature that is not above 0.
     """
     for name, value in (("width", width), ("temperature", temperature)):
         if not 0 < value < float("inf"):
             raise ValueError(f"{name} must be a finite number above 0: got {value!r}.")
+    walls = (*maze_walls(maze, size), *walls)
     problem = grid_problem(size, slip, walls, upper_bumps, discount)
     cells, far, centre = positions(size), float(size - 1), (size - 1) / 2
     problem = problem._replace(

@@ -7,6 +7,7 @@
     dx  = ∂ₓcost − c E ∂ₓu − (c/w) E_{s ~ π_w} Σ_a ( π_w − π )(a|s) Q_x(s, a)   c = Σ occupancy
     x   ← project( x − x_step dx );  w, τ attenuate
 
+Needs: samples; a softmax table; first derivatives of r and u in x; upper linear in the occupancy.
 Cost: an update is B·T transitions a stream, one gradient of the tables; memory S·A·dx for Q_x.
 Reference: Zeng, Bhatt, Ganesh, Koppel, "A Regularized Actor-Critic Algorithm for Bi-Level Reinforcement Learning",
 2026; our reconstruction. We differ (derived, measured in benchmarks/estimators.py): action-value critics with expected

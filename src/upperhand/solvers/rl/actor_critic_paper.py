@@ -7,6 +7,7 @@
     θ_w ← θ_w + α ( δ_w + w δ_u ) ∇log π_w(a_w|s_w)        −∇_θ upper by the policy gradient theorem, its own critic
     V   ← clip( V + β δ e_s ),  V_w, V_u likewise;  w, τ, ζ, α, β ~ powers of (count + 1)
 
+Needs: samples of two agents; any policy; first derivatives of r and u in x; upper linear in the occupancy.
 Cost: an update is 2·batch transitions and 4 gradients.
 Reference: Zeng, Bhatt, Ganesh, Koppel, "A Regularized Actor-Critic Algorithm for Bi-Level Reinforcement Learning",
 2026. The full text was not available to us: the update is our reconstruction from the abstract, the exponents are

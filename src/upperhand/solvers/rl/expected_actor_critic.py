@@ -7,6 +7,7 @@
     dx  = ∂ₓcost − Σ d_w π_w ∂ₓu + (1/w) Σ ( d π − d_w π_w ) ∂ₓr
     x   ← project( x − x_step dx );  w, τ attenuate
 
+Needs: kernel; first derivatives of r and u in x; upper linear in the occupancy.
 Cost: an update is two sweeps of S·A·K for the values, two for the occupancies, one vector-Jacobian product of r, u.
 Reference: Zeng, Bhatt, Ganesh, Koppel, "A Regularized Actor-Critic Algorithm for Bi-Level Reinforcement Learning",
 2026; our reconstruction. We differ: expectations for samples, mirror steps, tracked occupancies, Adam, geometric
@@ -17,14 +18,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from upperhand.actions import log_probabilities, total
 from upperhand.forms import BilevelRL
 from upperhand.hypergradients.penalty import from_occupancies, tables
-from upperhand.mdps.mdp import expect, push
+from upperhand.policy_gradients.sweeping import Swept, begin, sweep
 from upperhand.schedule import fraction, schedule, step
 from upperhand.solver import Info, Solver, cost
 from upperhand.types import Count, Key, Schedule, Step, Tree
@@ -71,29 +70,20 @@ def expected_actor_critic(
     w_at, tau_at = schedule("penalty", penalty, steps), schedule("temperature", temperature, steps)
 
     def init(x, y):
-        v = jnp.full(mdp.states, tau_at(jnp.asarray(0)) * np.log(mdp.actions) / (1 - mdp.discount), y.dtype)
-        d = jnp.asarray(mdp.start, y.dtype) / (1 - mdp.discount)
+        _, v, d = begin(mdp, y, tau_at(jnp.asarray(0)))
         return State(x, y, v, d, y, v, d, descent.init(x), jnp.asarray(0, jnp.int32))
-
-    def follow(theta, v, d, r, tau):
-        log_pi = log_probabilities(theta)
-        pi = jnp.exp(log_pi)
-        q = r + mdp.discount * expect(mdp, v)
-        d = jnp.asarray(mdp.start, pi.dtype) + mdp.discount * push(mdp, d[:, None] * pi)
-        v = total(pi * (q - tau * log_pi))
-        return (1 - policy_step) * theta + policy_step * q / tau, v, d, d[:, None] * pi
 
     def update(key: Key, state: State):
         tau, w = tau_at(state.count), w_at(state.count)
         (r, u), pull = jax.vjp(pair, state.x)
-        theta, v, d, mu = follow(state.y, state.v, state.d, r, tau)
-        theta_w, v_w, d_w, mu_w = follow(state.theta_w, state.v_w, state.d_w, r + w * u, tau)
+        now, mu = sweep(mdp, Swept(state.y, state.v, state.d), r, tau, policy_step)
+        now_w, mu_w = sweep(mdp, Swept(state.theta_w, state.v_w, state.d_w), r + w * u, tau, policy_step)
         dx = from_occupancies(problem, state.x, mu, mu_w, mu_w, w, pull)
         move, step_state = descent.update(dx, state.step, state.x)
         x = problem.project_x(optax.apply_updates(state.x, move))
         upper = problem.upper.cost(state.x) - jnp.sum(mu_w * u)
-        lower = -jnp.dot(jnp.asarray(mdp.start, v.dtype), v)
-        new = State(x, theta, v, d, theta_w, v_w, d_w, step_state, state.count + 1)
+        lower = -jnp.dot(jnp.asarray(mdp.start, now.v.dtype), now.v)
+        new = State(x, *now, *now_w, step_state, state.count + 1)
         return new, Info(upper, lower, dx, cost(gradients=2), {"temperature": tau, "penalty": w})
 
     return Solver(init, update)
