@@ -23,6 +23,7 @@ ARROWS = {
 }
 TOP = {"__init__", "__main__", "run", "record", "devices", "store", "cli", "experiments"}
 TOP |= {"finite", "solve", "settings", "console", "errors", "checkpoints"}  # their parts
+TOP |= {"compare", "comparison_store", "arms", "tuning"}
 
 OPENS_FILES = {"report", "cli", "store", "checkpoints", "settings"}  # settings reads docstrings of sources
 FILE_CALLS = {"open", "read_text", "write_text", "read_bytes", "write_bytes", "savez", "savez_compressed", "savetxt"}

@@ -1,5 +1,6 @@
 """Bad input: exit code 2, one line that names what is wrong, and nothing is touched."""
 
+import inspect
 import json
 import shutil
 
@@ -12,8 +13,8 @@ from toys.problems.field import field
 from toys.solvers.drift import drift
 from upperhand.checkpoints import digest
 from upperhand.cli import main
-from upperhand.mdps.mdp import dense, sparse
-from upperhand.problems import goal_placement, goal_weights
+from upperhand.mdps import dense, four_rooms_world, random_world, sparse, toytext_world
+from upperhand.problems import four_rooms, goal_placement, goal_weights, random_mdp, toytext
 from upperhand.run import run, seed_key
 from upperhand.schedule import schedule, step
 from upperhand.solve import solve
@@ -86,6 +87,7 @@ WORDS = [
     ([*GRID, "--problem.temperature", "0"], "temperature"),
     ([*GRID, "--problem.walls", "1", "2", "3"], "--problem.walls"),
     ([*GRID, "--problem.walls", "20", "20"], "walls"),
+    ([*RUN, "--method.shake", "hard"], "gentle, rough"),
     (["list", "everything"], "'everything'"),
     (["check"], "PROBLEM is missing"),
     (["check", "nothing"], "'nothing'"),
@@ -148,7 +150,11 @@ DAMAGES = {
     "unknown setting": ("wide", changed(problem_settings__wide=3)),
     "bad setting": ("far", changed(problem_settings__far=-1)),
     "text for a number": ("far", changed(problem_settings__far="x")),
-    "other default": ("Power(scale=9.0)", changed(solver_settings__penalty__default="Power(scale=9.0)")),
+    "other default": ("trace(decay=0.9)", changed(solver_settings__smooth__default="trace(decay=0.9)")),
+    "other choice": ("did you mean 'gentle'", changed(solver_settings__shake__choice="gently")),
+    "choice of nothing": ("gone", changed(solver_settings__speed={"choice": "high"})),
+    "power of three": ("two numbers", changed(solver_settings__penalty__power=[1.0, 2.0, 3.0])),
+    "power of texts": ("two numbers", changed(solver_settings__penalty__power=["a", "b"])),
     "config of another run": ("of another run", changed(problem_settings__far=0.5)),
     "other shapes": ("of another run", changed(problem_settings__parts=3)),
     "rows cut": ("rows.jsonl", written("rows.jsonl", lambda old: old[:900])),
@@ -192,6 +198,20 @@ BUILDERS = {
     "start": (lambda: dense(KERNEL, start=np.array([0.5, 0.1]), discount=0.9), "start"),
     "width": (lambda: goal_placement(width=-1.0), "width"),
     "budget": (lambda: goal_weights(budget=0.0), "budget"),
+    "maze": (lambda: inspect.unwrap(goal_placement)(maze="ring"), "open, rooms, spiral, comb"),
+    "maze too small": (lambda: goal_placement(maze="spiral", size=4), "size"),
+    "slip of rooms": (lambda: four_rooms(slip=-0.1), "slip"),
+    "slip of rooms NaN": (lambda: four_rooms_world(slip=float("nan")), "slip"),
+    "goal in a wall": (lambda: four_rooms(goals=((6, 6),)), "(6, 6)"),
+    "cost of taxes": (lambda: four_rooms(cost=-1.0), "cost"),
+    "discount 1 of rooms": (lambda: four_rooms(discount=1.0), "discount"),
+    "discount 1 of a random world": (lambda: random_world(discount=1.0), "discount"),
+    "one state": (lambda: random_mdp(states=1), "states"),
+    "toy text": (lambda: inspect.unwrap(toytext)(world="blackjack"), "frozen_lake, cliff_walking, taxi"),
+    "toy-text name": (lambda: toytext_world("Taxi-v3"), "'Taxi-v3'"),
+    "toy-text option": (lambda: toytext_world("Taxi", options={"wings": 2}), "wings"),
+    "price below 0": (lambda: toytext(price=-1.0), "price"),
+    "discount 1 of toy text": (lambda: toytext(discount=1.0), "discount"),
     "temperature": (lambda: schedule("temperature", -0.1, 10), "temperature"),
     "an end below 0": (lambda: schedule("penalty", (1.0, -0.1), 10), "penalty"),
     "step": (lambda: step("x_step", float("nan"), 10), "x_step"),

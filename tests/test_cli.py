@@ -5,13 +5,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
 from toys import furnish
+from toys.problems.field import field
+from toys.solvers.drift import Shake, drift, gentle, rough
 from upperhand.cli import main
-from upperhand.cli.listing import first_line
-from upperhand.settings import argument_texts, builder, names, restored, settings, stored
+from upperhand.cli.listing import first_line, needs
+from upperhand.hypergradients.streams import Estimator
+from upperhand.schedule import Power
+from upperhand.settings import ROOMS, argument_texts, builder, choices, names, restored, settings, stored
+from upperhand.solve import solve
 
 UPPERHAND = Path(sys.executable).with_name("upperhand")
 
@@ -46,7 +52,7 @@ def test_list_names_everything_with_its_first_line(capsys):
             assert first_line(room, name) == module.__doc__.split("\n")[0]
 
 
-@pytest.mark.parametrize("command", ["list", "run", "check", "resume", "report"])
+@pytest.mark.parametrize("command", ["list", "run", "compare", "check", "resume", "report"])
 def test_every_command_has_help(capsys, command):
     assert main([command, "--help"]) == 0
     captured = capsys.readouterr()
@@ -61,6 +67,7 @@ def test_the_help_of_a_run_tells_settings_defaults_and_meanings(capsys):
         "--method.temperature FLOAT [FLOAT] schedules. (default: 1.0 0.1)",
         "draws an update, that are averaged. (default: 4)",
         "Power(scale=0.5, exponent=-0.25)",
+        "--method.shake {gentle,rough} how much x is shaken. (default: gentle)",
         "--steps INT",
     ):
         assert words in said
@@ -79,7 +86,8 @@ def test_a_run_writes_its_folder_and_prints_what_it_found(tmp_path, capsys):
     assert config["problem_settings"] == {"far": 2.0, "parts": 2, "kinds": ["a"]}
     method = config["solver_settings"]
     assert method["temperature"] == 0.5 and method["x_step"] == 0.2 and method["steps"] == 20
-    assert method["penalty"] == {"default": "Power(scale=0.5, exponent=-0.25)"}
+    assert method["penalty"] == {"power": [0.5, -0.25]} and method["shake"] == {"choice": "gentle"}
+    assert method["smooth"]["default"].startswith("GradientTransformation")
     assert config["command"].startswith("upperhand run field --solver drift") and config["precision"] == "float32"
     rows = [json.loads(line) for line in (out / "rows.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows[::2]] == [0, 7, 14, 20]
@@ -129,6 +137,40 @@ def test_check_compares_hypergradients_and_the_table_shows_their_order(capsys):
 def test_settings_survive_json():
     known = {name: setting.default for name, setting in settings(builder("solver", "drift")).items()}
     assert restored("solver", "drift", json.loads(json.dumps(stored(known)))) == known
+
+
+def test_a_choice_and_a_power_are_written_by_what_they_are_and_come_back():
+    given = {"shake": rough, "penalty": Power(2.0, -0.5), "temperature": (1.0, 0.5)}
+    told = json.loads(json.dumps(stored(given)))
+    assert told == {"shake": {"choice": "rough"}, "penalty": {"power": [2.0, -0.5]}, "temperature": [1.0, 0.5]}
+    back = restored("solver", "drift", told)
+    assert back == given and back["shake"] is rough
+
+
+def test_choices_are_the_values_of_a_class_in_its_own_module():
+    assert choices(Shake) == {"gentle": gentle, "rough": rough}
+    assert set(choices(Estimator)) == {"two_stream", "coupled", "one_stream", "two_sided_stream"}
+    assert choices(float) == choices(tuple) == choices(float | None) == {}
+
+
+def test_a_choice_reaches_the_run_and_a_resume(tmp_path, capsys):
+    assert run(tmp_path / "a", "--method.shake", "rough") == 0
+    shaken = drift(None, steps=20, shake=rough)
+    with jax.enable_x64(False):
+        by_hand = solve(field(), shaken, steps=20, seeds=2)
+    rows = [json.loads(line) for line in (tmp_path / "a" / "rows.jsonl").read_text().splitlines()]
+    np.testing.assert_allclose([row["x"] for row in rows[-2:]], by_hand.x, rtol=1e-6)
+    assert main(["resume", str(tmp_path / "a")]) == 0
+
+
+def test_list_tells_needs_where_a_file_tells_them(capsys, monkeypatch, tmp_path):
+    (tmp_path / "needy.py").write_text('"""One.\n\nNeeds: a kernel;\nsecond derivatives.\nCost: much.\n"""\n')
+    (tmp_path / "free.py").write_text('"""Two."""\n')
+    monkeypatch.setitem(ROOMS, "solver", [(tmp_path, "nowhere")])
+    assert needs("solver", "needy") == ["Needs: a kernel; second derivatives."] and needs("solver", "free") == []
+    assert main(["list"]) == 0
+    said = capsys.readouterr().out
+    assert "Needs: a kernel; second derivatives." in said and said.count("Needs:") == 1
 
 
 def test_argument_texts():

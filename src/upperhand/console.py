@@ -34,8 +34,8 @@ def rate(row: Mapping[str, Any], earlier: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def bar(steps: int) -> Iterator[Callable[[Mapping[str, Any], Any], None]]:
-    """A sink that draws a progress bar where the terminal is interactive, and does nothing elsewhere."""
+def bar(steps: int, name: str = "running") -> Iterator[Callable[[Mapping[str, Any], Any], None]]:
+    """A sink that draws a progress bar, named so, where the terminal is interactive, and does nothing elsewhere."""
     from rich import progress
     from rich.console import Console
 
@@ -51,25 +51,25 @@ def bar(steps: int) -> Iterator[Callable[[Mapping[str, Any], Any], None]]:
         progress.TextColumn("{task.fields[told]}"),
     ]
     with progress.Progress(*columns, console=console, transient=True) as drawn:
-        task = drawn.add_task("preparing", total=steps, told="")
+        task = drawn.add_task(f"{name}: preparing" if name != "running" else "preparing", total=steps, told="")
         before = []
 
         def sink(row, state):
             words = told(row) + ("  " + rate(row, before[-1]) if before else "")
             before[:] = [row]
-            drawn.update(task, completed=row["step"], description="running", told=words)
+            drawn.update(task, completed=row["step"], description=name, told=words)
 
         yield sink
 
 
-def plain_lines(steps: int) -> Callable[[Mapping[str, Any], Any], None]:
-    """A sink that prints a line each tenth of the run."""
+def plain_lines(steps: int, name: str = "") -> Callable[[Mapping[str, Any], Any], None]:
+    """A sink that prints a line each tenth of the run, which begins with a name where one is given."""
     printed = []
 
     def sink(row, state):
         tenth = row["step"] * LINES // steps
         if not printed or tenth > printed[-1][0]:
-            words = [f"step {row['step']}/{steps}", told(row), rate(row, printed[-1][1]) if printed else ""]
+            words = [name, f"step {row['step']}/{steps}", told(row), rate(row, printed[-1][1]) if printed else ""]
             print("  ".join(word for word in words if word), flush=True)
             printed.append((tenth, row))
 
@@ -83,15 +83,20 @@ def numbers(value: Any, most: int = 4) -> str:
     return f"{value:,.0f}" if isinstance(value, int) or float(value).is_integer() else f"{value:.4g}"
 
 
-def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 0) -> None:
-    """Print a table; the first `left` columns are words, the others numbers."""
+def table(
+    title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 0, unbroken: bool = False
+) -> None:
+    """Print a table; the first `left` columns are words, the others numbers, which stay in one line if `unbroken`."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    drawn = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    drawn = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", collapse_padding=unbroken)
     for index, head in enumerate(heads):
-        drawn.add_column(head, justify="left" if index < left else "right", overflow="fold")
+        is_word = index < left
+        drawn.add_column(
+            head, justify="left" if is_word else "right", overflow="fold", no_wrap=unbroken and not is_word
+        )
     for row in rows:
         drawn.add_row(*row)
     Console().print(drawn)
@@ -123,3 +128,42 @@ def results(summary: Mapping[str, Any], first: Sequence[Mapping[str, Any]]) -> N
 def shown(x: Any) -> str:
     """A found x in brackets, its first numbers only."""
     return "" if x is None else f"({numbers(x)})"
+
+
+def ranking(summary: Mapping[str, Any]) -> None:
+    """Print how the arms of a comparison ended, the best first.
+
+    Args:
+      summary: of summary.json, as the page's `summary` tells it.
+    """
+    heads = ["arm", summary["score"], "95% from", "to", "near", "failed", "samples", "seconds"]
+    rows = [
+        [
+            arm["label"],
+            entry(arm["iqm"]),
+            entry(arm["low"]),
+            entry(arm["high"]),
+            "" if arm["near"] is None else f"{arm['near']}/{arm['seeds']}",
+            str(arm["failures"]),
+            "none" if arm["samples"] == 0 else entry(arm["samples"]),
+            entry(arm["seconds"]),
+        ]
+        for arm in summary["arms"]
+    ]
+    budget = f"{summary['budget']:g} {summary['currency']} {'in all' if summary['currency'] == 'seconds' else 'a seed'}"
+    title = f"{summary['problem']}, {budget}: interquartile means, lower is better"
+    table(title, heads, rows, left=1, unbroken=True)
+    free = [f"{arm['label']} ({arm['steps']} steps)" for arm in summary["arms"] if spends_nothing(arm, summary)]
+    if free:
+        print(f"no {summary['currency']} drawn, so run for the method's own length: {', '.join(free)}.")
+
+
+def spends_nothing(arm: Mapping[str, Any], summary: Mapping[str, Any]) -> bool:
+    """Whether an arm of a comparison spent nothing of what the comparison holds equal."""
+    columns = ("gradients", "products") if summary["currency"] == "gradients" else (summary["currency"],)
+    return bool(arm["steps"]) and not any(arm[name] for name in columns)
+
+
+def entry(value: float | None) -> str:
+    """A number for a table, nothing for None."""
+    return "" if value is None else numbers(value)

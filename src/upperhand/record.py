@@ -9,6 +9,7 @@ import numpy as np
 
 from upperhand.forms import BilevelRL
 from upperhand.hoist import hoist
+from upperhand.wrappers import LARGEST
 
 TINY = 1e-30
 """Below this norm a hypergradient is taken as this long, so that its relative error stays finite."""
@@ -20,21 +21,24 @@ def exact_record(problem: BilevelRL) -> Callable[[Any, Any], Mapping[str, Any]]:
     value = Φ_τ(x) at the oracle's τ        gap = value − best
     hypergradient_error  = ‖dx − ∇Φ_τ‖ / ‖∇Φ_τ‖        at the run's present τ, and at the x where dx was taken
     hypergradient_cosine = ⟨dx, ∇Φ_τ⟩ / (‖dx‖ ‖∇Φ_τ‖)
+    failed = 1 from where a guarded method stands still, or where Φ is not finite, which is then told as 1e30
 
     Args:
-      problem: with `exact`, or the figures are none; gap needs `exact.best`, which may take seconds at the first call.
+      problem: with `exact`, or the figures are none but `failed`; gap needs `exact.best`, which may take seconds at
+        the first call.
     Returns: the `record` of `run`, host code: (state, told or None) → figures, each [] or [N].
     Cost: a value a seed, and with `told` a hypergradient; seeds one after another in one program.
     """
     oracle = problem.exact
     if oracle is None:
-        return lambda state, told: {}
+        return lambda state, told: failures(state, {})
     programs = {}
 
     def called(name, one, *args):
-        if name not in programs:
-            programs[name] = hoist(lambda *args: jax.lax.map(lambda arg: one(*arg), args), *args)
-        return programs[name](*args)
+        several = name, len(jax.tree.leaves(args)[0])
+        if several not in programs:
+            programs[several] = hoist(lambda *args: jax.lax.map(lambda arg: one(*arg), args), *args)
+        return programs[several](*args)
 
     def value(x):
         return {"value": oracle.value(x, oracle.temperature)}
@@ -63,8 +67,21 @@ def exact_record(problem: BilevelRL) -> Callable[[Any, Any], Mapping[str, Any]]:
                 tau = told.scheduled.get("temperature", np.full(np.shape(state.count), oracle.temperature))
                 found |= called("errors", errors, double(told.x), double(told.hypergradient), double(tau))
             found = {name: np.asarray(figure) if axes else float(figure[0]) for name, figure in found.items()}
+        found = failures(state, found)
         if oracle.best is not None:
             found["gap"] = found["value"] - oracle.best()[1]
         return found
 
     return record
+
+
+def failures(state: Any, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures of a guarded method: `failed` told, and finite ones in the place of those that are not."""
+    if not hasattr(state, "failed"):
+        return dict(found)
+    failed = np.asarray(state.failed, float)
+    if "value" in found:
+        failed = np.maximum(failed, ~(np.abs(found["value"]) < LARGEST))
+    instead = {"value": LARGEST, "hypergradient_error": 1.0, "hypergradient_cosine": 0.0}  # those of no hypergradient
+    kept = {name: np.where(np.abs(figure) < LARGEST, figure, instead[name]) for name, figure in found.items()}
+    return kept | {"failed": failed}

@@ -4,6 +4,7 @@ import difflib
 import importlib
 import inspect
 import re
+import sys
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from upperhand.errors import BadInput
+from upperhand.schedule import Power
 
 HERE = Path(__file__).parent
 ROOMS = {
@@ -115,14 +117,35 @@ def build(room: str, name: str, given: Mapping[str, Any], *args: Any) -> Any:
         raise BadInput(f"{name}: {' '.join(str(error).split())}") from error
 
 
+def choices(kind: Any) -> dict[str, Any]:
+    """The values of a NamedTuple class that the class's own module defines, by their names there; else nothing."""
+    if not (isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields")):
+        return {}
+    return {name: value for name, value in vars(sys.modules[kind.__module__]).items() if isinstance(value, kind)}
+
+
+def choice(value: Any) -> str | None:
+    """The name of a value that the module of its NamedTuple class defines, or None."""
+    return next((name for name, known in choices(type(value)).items() if known is value), None)
+
+
 def stored(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings as JSON; what is no number, text or sequence of them is told by its repr, as {"default": repr}."""
-    return {name: value if is_primitive(value) else {"default": told(value)} for name, value in values.items()}
+    """Settings as JSON: numbers, texts and sequences of them as they are, {"power": [scale, exponent]} for a Power,
+    {"choice": name} for a value that its own module names, {"default": repr} for the rest."""
+
+    def one(value):
+        if isinstance(value, Power):
+            return {"power": [value.scale, value.exponent]}
+        if (name := choice(value)) is not None:
+            return {"choice": name}
+        return value if is_primitive(value) else {"default": told(value)}
+
+    return {name: one(value) for name, value in values.items()}
 
 
 def told(value: Any) -> str:
-    """The repr of a value, without addresses in memory."""
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+    """The name or the repr of a value, without addresses in memory."""
+    return choice(value) or re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 
 
 def is_primitive(value: Any) -> bool:
@@ -135,13 +158,21 @@ def is_primitive(value: Any) -> bool:
 def restored(room: str, name: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """Settings from JSON.
 
-    Raises: BadInput where a builder's default is no longer the one that the run began with.
+    Raises: BadInput where a builder's default is no longer the one that the run began with, where a choice is unknown,
+      or where a value is none that `stored` writes.
     """
     known = settings(builder(room, name))
 
     def one(setting, value):
         if not isinstance(value, dict):
             return as_tuple(value)
+        if "power" in value:
+            return power(f"the setting {setting} of {name}", value["power"])
+        if "choice" in value and setting in known:
+            named = choices(known[setting].hint)
+            if value["choice"] not in named:
+                raise unknown(setting, str(value["choice"]), named, f"{name} knows {', '.join(named) or 'none'}.")
+            return named[value["choice"]]
         now = told(known[setting].default) if setting in known else "gone"
         if now != value.get("default"):
             raise BadInput(
@@ -151,6 +182,13 @@ def restored(room: str, name: str, values: Mapping[str, Any]) -> dict[str, Any]:
         return known[setting].default
 
     return {setting: one(setting, value) for setting, value in values.items()}
+
+
+def power(what: str, value: Any) -> Power:
+    """A Power from its two numbers in JSON. Raises: BadInput where they are none."""
+    if not isinstance(value, list) or len(value) != 2 or any(type(part) not in (int, float) for part in value):
+        raise BadInput(f"{what} is a power, two numbers [scale, exponent]: got {value!r:.60}.")
+    return Power(*value)
 
 
 def as_tuple(value: Any) -> Any:

@@ -15,7 +15,7 @@ from upperhand.devices import mesh, shard_seeds
 from upperhand.errors import BadInput, Diverged
 from upperhand.forms import BilevelRL
 from upperhand.record import exact_record
-from upperhand.run import WRITABLE, Sink, Spent, run, seed_key
+from upperhand.run import WRITABLE, Record, Sink, Spent, run, seed_key
 from upperhand.solver import Solver
 from upperhand.types import Tree
 from upperhand.wrappers import vmapped
@@ -43,6 +43,8 @@ class Plan(NamedTuple):
     every: int
     seeds: tuple[int, ...]
     starts: Tree | None = None  # x of each seed, instead of the problem's
+    record: Record | None = None  # instead of one made for this run: what several share is compiled once
+    name: str = "running"  # what a person reads beside the progress
 
 
 def solve(
@@ -95,9 +97,8 @@ def resume(problem: BilevelRL, solver: Solver, out: str | Path, *, sinks: Sequen
     if starts is not None:
         starts = np.asarray(starts)
     plan = planned(problem, solver, steps=config["steps"], every=config["every"], seeds=config["seeds"], starts=starts)
-    precision = described(plan)["precision"]
-    if precision != config["precision"]:
-        raise BadInput(f"{out} was run in {config['precision']}, and jax_enable_x64 says {precision} now: change it.")
+    if (now := precision()) != config["precision"]:
+        raise BadInput(f"{out} was run in {config['precision']}, and jax_enable_x64 says {now} now: change it.")
     return carry_out(plan, Path(out), sinks, continued=True)
 
 
@@ -114,6 +115,11 @@ def planned(
     whole_number("steps", steps)
     every = max(1, steps // 100) if every is None else every
     whole_number("every", every)
+    return Plan(problem, solver, steps, every, seed_numbers(seeds), starts)
+
+
+def seed_numbers(seeds: int | Sequence[int]) -> tuple[int, ...]:
+    """The seeds, of how many or which. Raises: BadInput where they are none, negative, or the same."""
     if isinstance(seeds, int):
         whole_number("seeds", seeds)
         seeds = tuple(range(seeds))
@@ -121,7 +127,7 @@ def planned(
         raise BadInput(f"seeds must be a count above 0, or whole numbers in [0, 2^32): got {seeds!r}.")
     if len(set(seeds)) < len(seeds):
         raise BadInput(f"seeds must differ: got {list(seeds)!r}.")
-    return Plan(problem, solver, steps, every, tuple(seeds), starts)
+    return tuple(seeds)
 
 
 def whole_number(name: str, value: Any) -> None:
@@ -133,12 +139,17 @@ def whole_number(name: str, value: Any) -> None:
 def described(plan: Plan) -> dict[str, Any]:
     """The part of config.json that a plan tells. Raises: BadInput for starts that JSON would not hold."""
     told = {"steps": plan.steps, "every": plan.every, "seeds": list(plan.seeds)}
-    told["precision"] = "float64" if jax.config.jax_enable_x64 else "float32"
+    told["precision"] = precision()
     if plan.starts is not None:
         if not hasattr(plan.starts, "shape") or np.size(plan.starts) > WRITABLE * len(plan.seeds):
             raise BadInput(f"starts must be one array of at most {WRITABLE} numbers a seed, where a folder is written.")
         told["starts"] = np.asarray(plan.starts).tolist()
     return told
+
+
+def precision() -> str:
+    """What floats are at present."""
+    return "float64" if jax.config.jax_enable_x64 else "float32"
 
 
 def named(function: Callable, otherwise: str) -> str:
@@ -147,13 +158,18 @@ def named(function: Callable, otherwise: str) -> str:
     return parts[0] if len(parts) > 1 else otherwise
 
 
+def drawn(problem: BilevelRL, seeds: Sequence[int]) -> tuple[jax.Array, Tree, Tree]:
+    """What seeds fix: keys [N] of the updates, starts x [N, ...] and theta [N, ...]."""
+    pairs = jax.vmap(jax.random.split)(jnp.stack([seed_key(seed) for seed in seeds]))
+    return pairs[:, 1], *jax.vmap(problem.init)(pairs[:, 0])
+
+
 def begin(plan: Plan) -> tuple[jax.Array, Any, Solver]:
     """Keys [N], the state at step 0, and the method over seeds."""
-    pairs = jax.vmap(jax.random.split)(jnp.stack([seed_key(seed) for seed in plan.seeds]))
-    x, theta = jax.vmap(plan.problem.init)(pairs[:, 0])
+    keys, x, theta = drawn(plan.problem, plan.seeds)
     x = x if plan.starts is None else started(plan.starts, x)
     solver = vmapped(plan.solver)
-    keys, state = shard_seeds((pairs[:, 1], solver.init(x, theta)), mesh())
+    keys, state = shard_seeds((keys, solver.init(x, theta)), mesh())
     return keys, state, solver
 
 
@@ -200,8 +216,8 @@ def carry_out(plan: Plan, out: Path | None = None, sinks: Sequence[Sink] = (), *
             count = int(np.ravel(state.count)[0])
             keeper = stack.enter_context(closing(checkpoints.Keeper(out, BETWEEN_CHECKPOINTS, count if rows else None)))
             chain = [write, remember, keeper]
-        chain += [stack.enter_context(console.bar(plan.steps)), *sinks]
-        options = {"steps": plan.steps, "every": plan.every, "record": exact_record(plan.problem)}
+        chain += [stack.enter_context(console.bar(plan.steps, plan.name)), *sinks]
+        options = {"steps": plan.steps, "every": plan.every, "record": plan.record or exact_record(plan.problem)}
         try:
             run(solver, keys, state, **options, sinks=chain, spent=spent)
         except Diverged as error:

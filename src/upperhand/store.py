@@ -15,6 +15,8 @@ import numpy as np
 from upperhand.errors import BadInput
 
 CONFIG, ROWS, SUMMARY, MAPS = "config.json", "rows.jsonl", "summary.json", "maps.npz"
+COMPARE = "compare.json"
+"""What the folder of a comparison has, and a run folder has not."""
 PACKAGES = ("upperhand", "jax", "jaxlib", "numpy", "scipy", "optax", "orbax-checkpoint")
 
 
@@ -74,8 +76,15 @@ def vacant(out: Path) -> None:
     except OSError as error:
         raise BadInput(f"{out} cannot be read ({error.strerror}): choose another --out.") from None
     if is_taken:
-        go_on = f"continue it with `upperhand resume {out}`, or " if (out / CONFIG).exists() else ""
+        go_on = (
+            f"continue it with `upperhand resume {out}`, or " if (out / CONFIG).exists() or is_comparison(out) else ""
+        )
         raise BadInput(f"{out} is not empty: {go_on}choose another --out.")
+
+
+def is_comparison(out: str | Path) -> bool:
+    """Whether a folder is that of a comparison."""
+    return (Path(out) / COMPARE).is_file()
 
 
 def read_config(out: str | Path) -> dict[str, Any]:

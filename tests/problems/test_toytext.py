@@ -72,9 +72,8 @@ def test_value_and_maps_equal_the_formulas(made):
     assert maps["start"].sum() == pytest.approx(1) and maps["upper_reward"].shape == shape
 
 
-@pytest.mark.parametrize("tau", [1.0, 0.3])
-def test_hypergradient_equals_differences_along_random_directions(made, tau):
-    _, problem = made
+def test_hypergradient_equals_differences_along_random_directions(made):
+    (_, problem), tau = made, 0.5
     rng, N = np.random.default_rng(1), problem.init(jax.random.key(0))[0].size
     x, directions = rng.uniform(-1, 1, N), rng.normal(size=(3, N))
     offsets = 2e-4 * np.array([-2.0, -1.0, 1.0, 2.0])

@@ -11,7 +11,7 @@ import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
 from upperhand.errors import BadInput
-from upperhand.settings import PLANNED, Setting, members, told, unknown
+from upperhand.settings import PLANNED, Setting, choice, choices, members, told, unknown
 
 PLAIN = (int, float, bool, str, type(None))
 
@@ -19,10 +19,13 @@ PLAIN = (int, float, bool, str, type(None))
 def flagged(setting: Setting) -> Any:
     """The type that tyro shall parse a setting as, or None where no text could give it.
 
-    Of a union with functions or transformations in it, the numbers count, and the default stays what it is.
+    Of a union with functions or transformations in it, the numbers count, and the default stays what it is. A
+    NamedTuple whose module names values of it is one of these names.
     """
     kinds = members(setting.hint)
-    if all(map(is_plain, kinds)):
+    if named := choices(setting.hint):
+        kind = Annotated[Any, one_of(named)]
+    elif all(map(is_plain, kinds)):
         kind = setting.hint
     elif any(kind in (int, float) for kind in kinds):
         kind = Annotated[Any, numbers(2 if any(typing.get_origin(kind) is tuple for kind in kinds) else 1)]
@@ -54,6 +57,20 @@ def numbers(most: int) -> PrimitiveConstructorSpec:
 
     metavar = "FLOAT" if most == 1 else "FLOAT [FLOAT]"
     return PrimitiveConstructorSpec("*" if most > 1 else 1, metavar, parsed, lambda value: True, shown)
+
+
+def one_of(named: Mapping[str, Any]) -> PrimitiveConstructorSpec:
+    """A value by its name."""
+
+    def parsed(words: Sequence[str]) -> Any:
+        if words[0] not in named:
+            raise ValueError(f"invalid choice: {words[0]!r} (choose from {', '.join(named)})")
+        return named[words[0]]
+
+    metavar = "{" + ",".join(named) + "}"
+    return PrimitiveConstructorSpec(
+        1, metavar, parsed, lambda value: True, lambda value: [choice(value) or told(value)]
+    )
 
 
 def group(name: str, settings: Mapping[str, Setting]) -> Any:

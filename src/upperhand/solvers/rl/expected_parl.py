@@ -46,7 +46,7 @@ def expected_parl(
     steps: int = 500,
     loops: int = 10,
     x_step: Step = (0.1, 0.002),
-    policy_step: Step = 2.0,
+    policy_step: Step = (0.05, 2.0),
     temperature: Schedule = (2.0, 0.05),
     ridge: float = 0.0,
     solves: int = 20,
@@ -58,7 +58,7 @@ def expected_parl(
       steps: planned updates, over which two ends of a schedule are joined.
       loops: steps of the policy before each step of x.
       x_step: Adam's step size, two ends of it, or an optax transformation.
-      policy_step: step size of plain ascent, two ends of it, or an optax transformation.
+      policy_step: step size of plain ascent, two ends of it, or an optax transformation; stable below some 4(1 − γ)/τ.
       temperature: τ, in units of the agent's reward.
       ridge: the agent's cost of ‖θ‖²/2, at least 0.
       solves: conjugate gradients for the hypergradient.

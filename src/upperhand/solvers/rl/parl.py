@@ -61,7 +61,7 @@ def parl(
       loops: steps of the policy before each step of x.
       batch: episodes of each gradient, and the steps after which each is cut; some multiples of 1/(1 − γ).
       x_step: Adam's step size, two ends of it, or an optax transformation.
-      policy_step: step size of plain ascent, two ends of it, or an optax transformation.
+      policy_step: step size of plain ascent, two ends of it, or an optax transformation; stable below some 4(1 − γ)/τ.
       temperature: τ, in units of the agent's reward.
       ridge: the agent's cost of ‖θ‖²/2, above 0; what bounds the solution of a noisy, singular system.
       solves: conjugate gradients for the hypergradient; few, since the system is noisy.
