@@ -62,6 +62,19 @@ def bar(steps: int, name: str = "running") -> Iterator[Callable[[Mapping[str, An
         yield sink
 
 
+@contextmanager
+def waiting(what: str) -> Iterator[Callable[[str], None]]:
+    """A spinner with a word on what is done, where the terminal is interactive; nothing elsewhere."""
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        yield lambda done: None
+        return
+    with console.status(what) as status:
+        yield lambda done: status.update(f"{what}: {done} done")
+
+
 def plain_lines(steps: int, name: str = "") -> Callable[[Mapping[str, Any], Any], None]:
     """A sink that prints a line each tenth of the run, which begins with a name where one is given."""
     printed = []

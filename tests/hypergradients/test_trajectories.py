@@ -71,7 +71,7 @@ def test_it_is_the_authors_estimate_from_the_same_episodes(ends):
     mdp = random_world(np.random.default_rng(0), 60, A, 3, ends=ends, repeats=True)
     problem, (r0, slope, u0, slope_u) = instance(mdp)
     x, tau, pi = np.array([0.3, -0.4, 0.1, 0.8]), 0.3, np.random.default_rng(1).dirichlet(np.ones(A), size=60)
-    go = jax.jit(lambda key: trajectories(problem, law(mdp), key, jnp.asarray(x), jnp.asarray(pi), tau, (9, 25)))
+    go = jax.jit(lambda key: trajectories(problem, law(mdp), key, jnp.asarray(x), jnp.asarray(pi), tau, (9, 25))[:2])
     for seed in range(3):
         key = jax.random.key(seed)
         upper, dx = go(key)

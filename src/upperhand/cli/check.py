@@ -9,10 +9,11 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from upperhand.errors import BadInput
-from upperhand.forms import BilevelRL
+from upperhand.forms import BilevelRL, Return
 from upperhand.hoist import hoist
 from upperhand.hypergradients import penalty, two_sided
 from upperhand.run import seed_key
+from upperhand.types import Tree
 
 DISTANCE = 1e-5
 """Half the distance of a difference quotient, relative to 1 + ‖x‖: its own error in float64 is some 1e-9."""
@@ -39,17 +40,15 @@ def check(
       points: random x, drawn as the problem draws starts.
       seed: of the draws.
     Returns: for each τ the exact one against central differences of Φ along a random direction (a cosine of ±1, the
-      sign), then each method at each w.
-    Raises: ValueError where the problem has no oracle, or a method does not take its upper objective.
+      sign), then each method at each w; the penalty methods only where upper is linear in the occupancy.
+    Raises: ValueError where the problem has no oracle.
     Cost: 3 values and (2 methods · weights + 1) hypergradients a τ and x.
     """
     oracle = problem.exact
     if oracle is None:
         raise BadInput("the problem has no exact oracle to check against: give it `exact`.")
     with jax.enable_x64(True):
-        keys = jax.random.split(seed_key(seed), points)
-        double = lambda tree: jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), tree)  # noqa: E731
-        xs = double(jax.vmap(lambda key: problem.init(key)[0])(keys))
+        xs = drawn(problem, points, seed)
         flat, unflatten = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], xs))
         directions = jax.random.normal(seed_key(seed + 1), (points, flat.size), jnp.float64)
         directions = directions / jnp.linalg.norm(directions, axis=1, keepdims=True)
@@ -66,16 +65,23 @@ def check(
 
         example = jnp.asarray(1.0, jnp.float64)
         slope_of = hoist(lambda tau: jax.lax.map(lambda pair: slopes(*pair, tau), (xs, directions)), example)
-        gradients_of = hoist(lambda tau, w: jax.lax.map(lambda x: gradients(x, tau, w), xs), example, example)
         findings = []
+        if isinstance(problem.upper, Return):
+            gradients_of = hoist(lambda tau, w: jax.lax.map(lambda x: gradients(x, tau, w), xs), example, example)
         for tau in temperatures:
             at = jnp.asarray(tau, jnp.float64)
             findings.append(Finding("exact", tau, None, *compared(*slope_of(at))))
-            for w in weights:
+            for w in weights if isinstance(problem.upper, Return) else ():
                 truth, *others = gradients_of(at, jnp.asarray(w, jnp.float64))
                 for name, other in zip(("penalty", "two_sided"), others, strict=True):
                     findings.append(Finding(name, tau, w, *compared(truth, other)))
         return findings
+
+
+def drawn(problem: BilevelRL, points: int, seed: int) -> Tree:
+    """Random x as the problem draws starts, float64. Returns: every leaf [points, …]."""
+    xs = jax.vmap(lambda key: problem.init(key)[0])(jax.random.split(seed_key(seed), points))
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), xs)
 
 
 def compared(truth: jax.Array, other: jax.Array) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,7 @@
 """`upperhand check PROBLEM`: the hypergradients against the exact one, as a table."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import tyro
 
 from upperhand.cli.flags import group, parse
 from upperhand.cli.listing import first_line
-from upperhand.console import table
+from upperhand.console import table, waiting
 from upperhand.errors import BadInput
 from upperhand.settings import build, builder, settings
 
@@ -25,6 +26,8 @@ def options(problem: str) -> Any:
         flag("seed", int, 0, "of the draws."),
         flag("temperatures", tuple[float, ...], (0.1, 0.02), "τ, in units of reward."),
         flag("weights", tuple[float, ...], (1.0, 0.1, 0.01), "penalty weights w."),
+        flag("draws", int, 40, "estimates of each sampled estimator at each x; 0 leaves them out."),
+        flag("batch", tuple[int, int], (32, 4), "chains and their steps in an estimate; or so many whole episodes."),
         ("problem", of_problem, of_problem()),
     ]
     return dataclasses.make_dataclass("Options", fields, frozen=True)
@@ -47,18 +50,29 @@ def inquire(problem_name: str, words: list[str]) -> int:
             raise BadInput(f"--{name} must be finite numbers above 0, one at least: got {values!r}.")
     if given.points < 1 or not 0 <= given.seed < 2**32 - 1:
         raise BadInput(f"--points must be above 0 and --seed not below: got {given.points} and {given.seed}.")
+    if given.draws < 0 or given.draws == 1 or min(given.batch) < 1:
+        raise BadInput(f"--draws must be 0 or above 1 and --batch above 0: got {given.draws} and {given.batch}.")
     import jax
 
     from upperhand.cli.check import check
+    from upperhand.forms import Return
 
     with jax.enable_x64(True):
         problem = build("problem", problem_name, vars(given.problem))
+        options_of = {"temperatures": given.temperatures, "weights": given.weights}
         try:
-            findings = check(
-                problem, temperatures=given.temperatures, weights=given.weights, points=given.points, seed=given.seed
-            )
+            show(problem_name, given.points, check(problem, **options_of, points=given.points, seed=given.seed))
+            if given.draws and isinstance(problem.upper, Return):
+                sample(problem, given, options_of)
         except ValueError as error:
             raise BadInput(f"{problem_name}: {error}") from error
+    if given.draws and not isinstance(problem.upper, Return):
+        print("No sampled estimator takes an upper objective that is not linear in the occupancy.")
+    return 0
+
+
+def show(problem_name: str, points: int, findings: Sequence[Any]) -> None:
+    """Print how the exact hypergradients do."""
     rows = [
         [
             f"{found.temperature:g}",
@@ -71,6 +85,39 @@ def inquire(problem_name: str, words: list[str]) -> int:
         for found in findings
     ]
     heads = ["τ", "hypergradient", "w", "worst cosine", "median error", "worst error"]
-    table(f"{problem_name} at {given.points} random x, float64", heads, rows)
+    table(f"{problem_name} at {points} random x, float64", heads, rows)
     print("Errors are relative to the exact hypergradient; `exact` itself is against central differences of Φ_τ.")
-    return 0
+
+
+def sample(problem: Any, given: Any, options_of: dict[str, Any]) -> None:
+    """Measure the sampled estimators and print how they do, an estimator as it is done."""
+    from upperhand.cli.check import drawn
+    from upperhand.cli.sampled import measure
+
+    xs, rows, stated = drawn(problem, given.points, given.seed), [], {}
+    with waiting("sampling") as say:
+        for found in measure(problem, xs, **options_of, draws=given.draws, batch=given.batch, seed=given.seed):
+            say(f"{found.method} at τ = {found.temperature:g}")
+            stated[found.method] = found.words
+            rows.append(
+                [
+                    found.method,
+                    f"{found.temperature:g}",
+                    "" if found.weight is None else f"{found.weight:g}",
+                    f"{np.min(found.cosine):.3f}",
+                    f"{np.median(found.bias):.3f}",
+                    f"{np.median(found.stated):.3f}",
+                    f"{found.off:+.1f}",
+                    f"{np.median(found.noise):.3g}",
+                ]
+            )
+    rows.sort(key=lambda row: -float(row[1]))
+    heads = ["estimator", "τ", "w", "cosine", "bias", "stated", "off", "noise"]
+    table(f"sampled, {given.draws} estimates at each x", heads, rows, left=1)
+    print(
+        "At exact policies, nothing learnt; relative to ‖∇Φ_τ‖, medians over x.\n"
+        "cosine, bias: of the mean estimate.  stated: the bias that theory gives it.\n"
+        "off: distance of the mean to that, along ∇Φ_τ over all x, in standard errors.\n"
+        "noise: standard deviation of an estimate, times the root of its transitions."
+    )
+    print("Stated biases: " + ".  ".join(f"{name}: {words}" for name, words in stated.items()) + ".")

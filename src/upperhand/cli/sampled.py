@@ -1,6 +1,6 @@
 """How the sampled hypergradient estimators do by themselves: mean, stated bias and noise at fixed x, exact policies."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -11,24 +11,26 @@ from jax.flatten_util import ravel_pytree
 from upperhand.forms import BilevelRL
 from upperhand.hoist import hoist
 from upperhand.hypergradients import penalty, streams, two_sided
-from upperhand.hypergradients.bellman import upper_derivatives
+from upperhand.hypergradients.bellman import Upper, upper_derivatives
+from upperhand.hypergradients.cut import cut
 from upperhand.hypergradients.difference import central, neighbours
 from upperhand.hypergradients.directions import along_direction
 from upperhand.hypergradients.response import sampled_response, through_response
 from upperhand.hypergradients.stationary import settled, stationary
 from upperhand.hypergradients.trajectories import trajectories
-from upperhand.mdps.sampling import law
+from upperhand.mdps.sampling import Law, law
 from upperhand.policy_gradients.episodes import episodes, visited
 from upperhand.policy_gradients.linear import suitable
 from upperhand.policy_gradients.surrogate import soft_return
 from upperhand.rewards.table import reward_table
 from upperhand.run import seed_key
+from upperhand.types import Key, Scalar, Tree
 
 MOST = 4
 """Numbers of x up to which finite differences are among the estimators."""
 RADIUS = 0.05
 """h of the differences, in units of x."""
-RIDGE, SOLVES = 0.03, 20
+RIDGE, SOLVES = 0.3, 6
 """Of PARL's linear system; its stated bias is that of the exact system with this ridge."""
 FALLING = (4, 16)
 """Batches, as multiples of the asked one, from which a bias of O(1/B) is extrapolated away."""
@@ -43,7 +45,8 @@ class Study(NamedTuple):
     samples: Callable  # batch → transitions a draw
     stated: str  # its bias, in words
     knows_w: bool = False
-    falls: bool = False  # its bias falls as 1/B: the mean is extrapolated from B and 4B
+    falls: bool = False  # its bias falls as 1/B: the mean is extrapolated from two batches
+    share: int = 1  # of so many draws one is made
 
 
 class Sampled(NamedTuple):
@@ -65,91 +68,141 @@ def horizon(discount: float) -> int:
     return max(1, int(np.ceil(np.log(1e-4) / np.log(discount)))) if discount > 0 else 1
 
 
-def studies(problem: BilevelRL, dx: int) -> dict[str, Study]:
-    """The sampled estimators that fit a problem, by name."""
-    world, gamma, size = law(problem.mdp), problem.mdp.discount, (problem.mdp.states, problem.mdp.actions)
-    solution, truth = problem.exact.lower_solution, lambda x, tau, w: problem.exact.hypergradient(x, tau)
-    long, resolvent = horizon(gamma), suitable(problem.mdp)
-    pi_of = lambda x, tau, w: solution(x, tau)  # noqa: E731
-    whole = lambda batch: episodes_of(batch, long)  # noqa: E731
+class Place(NamedTuple):
+    """A problem, prepared for drawing."""
 
-    def stream(estimator, aim, stated):
-        return Study(
-            lambda x, tau, w: settled(problem, x, tau, w, estimator.low),
-            lambda key, x, tau, w, at, batch: stationary(problem, world, key, x, w, estimator, at, batch),
-            lambda x, tau, w: aim(problem, x, tau, w),
-            lambda batch: estimator.streams * batch[0] * batch[1],
-            stated,
-            knows_w=True,
-        )
+    problem: BilevelRL
+    world: Law
+    length: int  # T of whole episodes
 
-    def evaluate(key, batch):
-        def one(x, tau):
-            seen = episodes(world, key, solution(x, tau), *whole(batch))
-            u = reward_table(problem.upper.reward, x, *size)
-            return problem.upper.cost(x) - jnp.sum(visited(seen, gamma, *size) * u)
+    def solution(self, x: Tree, tau: Scalar, w: Scalar) -> Any:
+        """π*_τ(x), [S, A]."""
+        return self.problem.exact.lower_solution(x, tau)
 
-        return one
+    def table(self, reward: Callable, x: Tree) -> Any:
+        """A reward everywhere, [S, A]."""
+        return reward_table(reward, x, self.problem.mdp.states, self.problem.mdp.actions)
 
-    def differences(key, x, tau, w, at, batch):
+    def derivatives(self, x: Tree, pi: Any) -> Upper:
+        """Of upper, exactly."""
+        return upper_derivatives(self.problem, x, pi, suitable(self.problem.mdp))
+
+    def visited(self, key: Key, pi: Any, batch: tuple[int, int]) -> Any:
+        """An empirical occupancy, [S, A], from as many whole episodes as chains."""
+        seen = episodes(self.world, key, pi, batch[0], self.length)
+        return visited(seen, self.problem.mdp.discount, *pi.shape)
+
+    def returned(self, key: Key, x: Tree, tau: Scalar, batch: tuple[int, int]) -> Scalar:
+        """Φ_τ(x) from whole episodes."""
+        mu = self.visited(key, self.solution(x, tau, tau), batch)
+        return self.problem.upper.cost(x) - jnp.sum(mu * self.table(self.problem.upper.reward, x))
+
+
+def stream(place: Place, estimator: streams.Estimator, aim: Callable, stated: str) -> Study:
+    """An estimator of hypergradients/streams.py."""
+    problem, world = place.problem, place.world
+    return Study(
+        lambda x, tau, w: settled(problem, x, tau, w, estimator.low),
+        lambda key, x, tau, w, at, batch: stationary(problem, world, key, x, w, estimator, at, batch),
+        lambda x, tau, w: aim(problem, x, tau, w),
+        lambda batch: estimator.streams * batch[0] * batch[1],
+        stated,
+        knows_w=True,
+    )
+
+
+def difference(place: Place, dx: int) -> Study:
+    """Central differences of sampled returns."""
+
+    def slopes(value, x):
         flat, unravel = ravel_pytree(x)
-        one = lambda point: evaluate(key, batch)(unravel(point), tau)  # noqa: E731
-        return unravel(central(jax.vmap(jax.vmap(one))(neighbours(flat, RADIUS)), RADIUS))
+        points = neighbours(flat, RADIUS)
+        return unravel(central(jax.vmap(jax.vmap(lambda point: value(unravel(point))))(points), RADIUS))
 
-    def quotient(x, tau, w):
-        flat, unravel = ravel_pytree(x)
-        value = lambda point: problem.exact.value(unravel(point), tau)  # noqa: E731
-        return unravel(central(jax.vmap(jax.vmap(value))(neighbours(flat, RADIUS)), RADIUS))
+    return Study(
+        lambda x, tau, w: jnp.zeros(()),
+        lambda key, x, tau, w, at, batch: slopes(lambda x: place.returned(key, x, tau, batch), x),
+        lambda x, tau, w: slopes(lambda x: place.problem.exact.value(x, tau), x),
+        lambda batch: 2 * dx * batch[0] * place.length,
+        "O(h²)",
+    )
 
-    def direction(key, x, tau, w, at, batch):
+
+def direction(place: Place) -> Study:
+    """A central difference of sampled returns along a random direction."""
+
+    def draw(key, x, tau, w, at, batch):
         ways, walks = jax.random.split(key)
-        one = lambda x, known: (evaluate(walks, batch)(x, tau), known)  # noqa: E731
+        one = lambda x, known: (place.returned(walks, x, tau, batch), known)  # noqa: E731
         return along_direction(one, ways, x, RADIUS, jnp.zeros(2))[1]
 
-    def visits(key, x, tau, w, pi, batch):
-        return trajectories(problem, world, key, x, pi, tau, whole(batch))[1]
+    truth = lambda x, tau, w: place.problem.exact.hypergradient(x, tau)  # noqa: E731
+    return Study(lambda x, tau, w: jnp.zeros(()), draw, truth, lambda batch: 2 * batch[0] * place.length, "O(h²)")
 
-    def response(key, x, tau, w, pi, batch):
-        return sampled_response(problem, world, key, x, jnp.log(pi), tau, whole(batch), RIDGE, SOLVES)[1]
 
-    def direct(key, x, tau, w, pi, batch):
-        seen = episodes(world, key, pi, *whole(batch))
-        _, pull = jax.vjp(lambda x: reward_table(problem.upper.reward, x, *size), x)
-        return jax.tree.map(jnp.add, jax.grad(problem.upper.cost)(x), pull(-visited(seen, gamma, *size))[0])
+def visits(place: Place) -> Study:
+    """HPGD's every-visit averages."""
+    problem, length = place.problem, place.length
+    return Study(
+        place.solution,
+        lambda key, x, tau, w, pi, batch: trajectories(problem, place.world, key, x, pi, tau, (batch[0], length))[1],
+        lambda x, tau, w: cut(problem, x, place.solution(x, tau, w), tau, length),
+        lambda batch: batch[0] * length,
+        "the cut's; O(1/B), extrapolated",
+        falls=True,
+    )
 
-    def direct_part(x, tau, w):
-        return upper_derivatives(problem, x, solution(x, tau), resolvent).dx
 
-    def ridged(x, tau, w):
-        pi = solution(x, tau)
-        upper = upper_derivatives(problem, x, pi, resolvent)
-        r = lambda x: reward_table(problem.reward, x, *size)  # noqa: E731
-        lower = lambda x, theta: soft_return(problem.mdp, r(x), jax.nn.log_softmax(theta), tau)  # noqa: E731
+def response(place: Place) -> Study:
+    """PARL's linear system from the episodes themselves."""
+    problem = place.problem
+
+    def draw(key, x, tau, w, pi, batch):
+        settings = ((batch[0], place.length), RIDGE, SOLVES)
+        return sampled_response(problem, place.world, key, x, jnp.log(pi), tau, *settings)[1]
+
+    def aim(x, tau, w):
+        pi = place.solution(x, tau, w)
+        upper = place.derivatives(x, pi)
+
+        def lower(x, theta):
+            return soft_return(problem.mdp, place.table(problem.reward, x), jax.nn.log_softmax(theta), tau)
+
         dtheta = pi * (upper.dpi - jnp.sum(pi * upper.dpi, -1, keepdims=True))
         through = through_response(lower, x, jnp.log(pi), dtheta, RIDGE, SOLVES)
         return jax.tree.map(jnp.add, upper.dx, through)
 
-    nothing = lambda x, tau, w: jnp.zeros(())  # noqa: E731
-    one_run = lambda batch: whole(batch)[0] * whole(batch)[1]  # noqa: E731
+    samples = lambda batch: batch[0] * place.length  # noqa: E731
+    stated = "the ridge's; O(1/B), extrapolated"
+    return Study(place.solution, draw, aim, samples, stated, falls=True, share=2)
+
+
+def direct(place: Place) -> Study:
+    """Partial SGD: what is left without the policy."""
+    upper = place.problem.upper
+
+    def draw(key, x, tau, w, pi, batch):
+        _, pull = jax.vjp(lambda x: place.table(upper.reward, x), x)
+        return jax.tree.map(jnp.add, jax.grad(upper.cost)(x), pull(-place.visited(key, pi, batch))[0])
+
+    aim = lambda x, tau, w: place.derivatives(x, place.solution(x, tau, w)).dx  # noqa: E731
+    return Study(place.solution, draw, aim, lambda batch: batch[0] * place.length, "all through the policy")
+
+
+def studies(problem: BilevelRL, dx: int) -> dict[str, Study]:
+    """The sampled estimators that fit a problem, by the name of the solver or the stream that they are of."""
+    place = Place(problem, law(problem.mdp), horizon(problem.mdp.discount))
     found = {
-        "two_stream": stream(streams.two_stream, penalty, "the penalty's, O(w)"),
-        "coupled": stream(streams.coupled, penalty, "the penalty's, O(w)"),
-        "one_stream": stream(streams.one_stream, penalty, "the penalty's, O(w)"),
-        "two_sided_stream": stream(streams.two_sided_stream, two_sided, "the penalty's, O(w²)"),
-        "hpgd": Study(pi_of, visits, truth, one_run, "O(1/B), extrapolated", falls=True),
-        "parl": Study(pi_of, response, ridged, one_run, "the ridge's; O(1/B), extrapolated", falls=True),
-        "partial_sgd": Study(pi_of, direct, direct_part, one_run, "all through the policy"),
-        "zero_order": Study(nothing, direction, truth, lambda b: 2 * one_run(b), "O(h²)"),
+        "two_stream": stream(place, streams.two_stream, penalty, "the penalty's, O(w)"),
+        "coupled": stream(place, streams.coupled, penalty, "the penalty's, O(w)"),
+        "one_stream": stream(place, streams.one_stream, penalty, "the penalty's, O(w)"),
+        "two_sided_stream": stream(place, streams.two_sided_stream, two_sided, "the penalty's, O(w²)"),
+        "hpgd": visits(place),
+        "parl": response(place),
+        "partial_sgd": direct(place),
+        "zero_order": direction(place),
     }
-    if dx <= MOST:
-        cost = lambda b: 2 * dx * one_run(b)  # noqa: E731
-        found["finite_difference"] = Study(nothing, differences, quotient, cost, "O(h²)")
-    return found
-
-
-def episodes_of(batch: tuple[int, int], length: int) -> tuple[int, int]:
-    """As many whole episodes as chains: (B, T)."""
-    return batch[0], length
+    return found | ({"finite_difference": difference(place, dx)} if dx <= MOST else {})
 
 
 def measure(
@@ -162,7 +215,7 @@ def measure(
     batch: tuple[int, int],
     seed: int = 0,
     names: Sequence[str] | None = None,
-) -> list[Sampled]:
+) -> Iterator[Sampled]:
     """Each sampled estimator at each τ (and w), over some x.
 
     Args:
@@ -176,12 +229,13 @@ def measure(
     Returns: for each τ each estimator at each w. Cost: points · draws · samples transitions each.
     """
     first = jax.tree.map(lambda leaf: leaf[0], xs)
-    known, found = studies(problem, ravel_pytree(first)[0].size), []
+    known = studies(problem, ravel_pytree(first)[0].size)
     scalar = jnp.asarray(1.0, jnp.float64)
     for name in names or known:
         study = known[name]
         sizes = [(k * batch[0], batch[1]) for k in (FALLING if study.falls else (1,))]
-        programs = [moments(problem, study, xs, draws, size, scalar) for size in sizes]
+        made = max(2, draws // study.share)
+        programs = [moments(problem, study, xs, made, size, scalar) for size in sizes]
         for tau in temperatures:
             for w in weights if study.knows_w else (None,):
                 at = (jnp.asarray(tau, jnp.float64), jnp.asarray(1.0 if w is None else w, jnp.float64))
@@ -189,8 +243,7 @@ def measure(
                     tuple(np.asarray(part) for part in program(seed_key(seed + i), *at))
                     for i, program in enumerate(programs)
                 ]
-                found.append(summed(name, tau, w, study, parts, draws, sizes[0]))
-    return found
+                yield summed(name, tau, w, study, parts, made, sizes[0])
 
 
 def moments(problem: BilevelRL, study: Study, xs: Any, draws: int, batch: tuple[int, int], scalar: Any) -> Callable:

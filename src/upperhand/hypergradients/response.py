@@ -112,7 +112,7 @@ def sampled_response(
     batch: tuple[int, int],
     ridge: float | Scalar,
     solves: int,
-) -> tuple[Scalar, Tree]:
+) -> tuple[Scalar, Tree, Scalar]:
     """Upper loss and hypergradient at θ*(x) from one set of episodes.
 
     Args:
@@ -123,12 +123,13 @@ def sampled_response(
       tau: temperature, in units of reward.
       batch: B, episodes, and T, the steps after which each is cut; the rest γᵀ is left out of both levels.
       ridge, solves: see `through_response`. The inverse of a noisy Hessian is biased, as 1/B, more at a small ridge.
-    Returns: [], and like x.
-    Cost: B·T transitions, one gradient, `solves` Hessian products and one mixed product.
+    Returns: [], like x, and the transitions that were made.
+    Cost: B·T transitions at most, one gradient, `solves` Hessian products and one mixed product.
     Reference: PARL, "PARL: A Unified Framework for Policy Alignment in Reinforcement Learning from Human Feedback",
       ICLR 2024 (recalled); the form of the Hessian with its entropy part is derived.
     """
     seen = episodes(world, key, jnp.exp(policy_table(problem, theta)), *batch)
     upper, lower = surrogates(problem, seen, tau)
     loss, (dx, dtheta) = jax.value_and_grad(upper, (0, 1))(x, theta)
-    return loss, jax.tree.map(jnp.add, dx, through_response(lower, x, theta, dtheta, ridge, solves))
+    through = through_response(lower, x, theta, dtheta, ridge, solves)
+    return loss, jax.tree.map(jnp.add, dx, through), jnp.sum(seen.is_running)

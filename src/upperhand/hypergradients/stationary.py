@@ -93,5 +93,3 @@ def stationary(
     _, pull = jax.vjp(lambda x: reward_table(problem.upper.reward, x, S, A), x)
     met = Followed(at.pi, jnp.log(at.pi), mu)
     return through_streams(problem, x, estimator, w, met, at.gradients, at.critic, pull)
-
-

@@ -20,7 +20,7 @@ def trajectories(
     pi: Float[Array, "S A"],
     tau: float | Scalar,
     batch: tuple[int, int],
-) -> tuple[Scalar, Tree]:
+) -> tuple[Scalar, Tree, Scalar]:
     """Upper loss and hypergradient, both estimated from B episodes.
 
     dx = ∂ₓcost − (1/B) Σ γᵗ ∂ₓu(sₜ, aₜ) − (1/(τB)) Σ γᵗ A_u(sₜ, aₜ) ∂A(sₜ, aₜ)        over all steps that were run
@@ -35,10 +35,10 @@ def trajectories(
       pi: [S, A], π*_τ(x).
       tau: temperature, in units of reward.
       batch: B, episodes, and T, the steps after which each is cut.
-    Returns: [], and like x. Its bias falls as 1/B (averages of one set of visits are multiplied) to that of the cut,
-      none where all episodes end before it. Divided by a small τ it can be many times the hypergradient itself.
+    Returns: [], like x, and the transitions that were made. Its bias falls as 1/B (averages of one set of visits are
+      multiplied) to that of the cut, none where all episodes end before it. Divided by a small τ it can be many times the hypergradient itself.
     Raises: ValueError for a Tabular upper objective.
-    Cost: B·T transitions, one gradient of the cost, one vector-Jacobian product of x ↦ (r, u).
+    Cost: at most B·T transitions, one gradient of the cost, one vector-Jacobian product of x ↦ (r, u).
     Reference: HPGD, "Contextual Bilevel Reinforcement Learning for Incentive Alignment", NeurIPS 2024 (from the
       authors' code); the form without tables of width dx is derived, and equal to theirs.
     """
@@ -48,7 +48,7 @@ def trajectories(
     mu = visited(seen, gamma, *u.shape)
     (through_tables,) = pull((-through_policy(seen, u, mu, gamma) / tau, -mu))
     dx = jax.tree.map(jnp.add, jax.grad(problem.upper.cost)(x), through_tables)
-    return problem.upper.cost(x) - jnp.sum(mu * u), dx
+    return problem.upper.cost(x) - jnp.sum(mu * u), dx, jnp.sum(seen.is_running)
 
 
 def through_policy(

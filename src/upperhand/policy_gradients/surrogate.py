@@ -13,10 +13,10 @@ from upperhand.types import Scalar
 def surrogate(seen: Episodes, gains: Float[Array, "T B"], log_pi: Float[Array, "T B"], gamma: float) -> Scalar:
     """The mean return of episodes, differentiable as if the episodes moved with the policy.
 
-    (1/B) Σ_b Σ_t γᵗ ( gainₜ exp(Lₜ − [Lₜ]) + bₜ (1 − exp(lₜ − [lₜ])) )        lₜ = log π(aₜ|sₜ), Lₜ = Σ_{j ≤ t} lⱼ
+    (1/B) Σ_b Σ_t γᵗ ( gainₜ mₜ + bₜ (mₜ₋₁ − mₜ) )        mₜ = exp(Lₜ − [Lₜ]), Lₜ = Σ_{j ≤ t} log π(aⱼ|sⱼ)
 
     [·] is held fixed; the gains may depend on the policy too, as −τ log π does. The second part has the value 0 and
-    derivatives of mean 0: bₜ, the mean return to come at t of the other episodes, takes noise away.
+    derivatives of mean 0: bₜ, the mean return to come at t of the other episodes, takes noise away, of every order.
 
     Args:
       seen: episodes, drawn under the policy at which derivatives are taken.
@@ -25,7 +25,7 @@ def surrogate(seen: Episodes, gains: Float[Array, "T B"], log_pi: Float[Array, "
       gamma: γ, per step.
     Returns: []. Cost: a few scans of T·B.
     Reference: the estimator of Foerster et al., "DiCE: The Infinitely Differentiable Monte-Carlo Estimator", ICML 2018
-      (recalled), with a baseline over the other episodes (derived).
+      (recalled); the baseline over the other episodes is derived.
     """
     length, batch = seen.state.shape
     gains, log_pi = gains * seen.is_running, log_pi * seen.is_running
@@ -33,7 +33,9 @@ def surrogate(seen: Episodes, gains: Float[Array, "T B"], log_pi: Float[Array, "
     to_come = backward(gains, gamma)
     baseline = (jnp.sum(to_come, 1, keepdims=True) - to_come) / max(batch - 1, 1)
     held = jax.lax.stop_gradient
-    parts = gains * jnp.exp(past - held(past)) + held(baseline) * (1 - jnp.exp(log_pi - held(log_pi)))
+    before = past - log_pi
+    now, before = jnp.exp(past - held(past)), jnp.exp(before - held(before))
+    parts = gains * now + held(baseline) * (before - now)
     return jnp.sum(jnp.asarray(gamma, gains.dtype) ** jnp.arange(length) @ parts) / batch
 
 

@@ -63,7 +63,7 @@ def hpgd(
       sweeps: of the soft values in an update.
       temperature: τ, in units of the agent's reward; published at 0.001, 0.003 and 0.005.
     Returns: Solver. Raises: ValueError for a Tabular upper objective or a setting out of its range.
-    Cost: an update counts episodes · steps transitions, cut or ended, and one gradient; its sweeps are not counted.
+    Cost: an update is at most episodes · steps transitions and one gradient; its sweeps are not counted.
     """
     linear(problem, "hpgd")
     mdp, world = problem.mdp, law(problem.mdp)
@@ -77,11 +77,11 @@ def hpgd(
         tau, r = tau_at(state.count), reward_table(problem.reward, state.x, mdp.states, mdp.actions)
         v = jax.lax.fori_loop(0, sweeps, lambda _, v: backup(mdp, r, tau, v), state.v)
         theta = (r + mdp.discount * expect(mdp, v)) / tau
-        upper, dx = trajectories(problem, world, key, state.x, probabilities(theta), tau, batch)
+        upper, dx, made = trajectories(problem, world, key, state.x, probabilities(theta), tau, batch)
         move, step_state = descent.update(dx, state.step, state.x)
         x = problem.project_x(optax.apply_updates(state.x, move))
         lower = -jnp.dot(jnp.asarray(mdp.start, v.dtype), v)
-        spent = cost(samples=batch[0] * batch[1], gradients=1)
+        spent = cost(samples=made, gradients=1)
         new = State(x, theta, v, step_state, state.count + 1)
         return new, Info(upper, lower, dx, spent, {"temperature": tau})
 

@@ -49,8 +49,8 @@ def parl(
     batch: tuple[int, int] = (64, 60),
     x_step: Step = (0.1, 0.002),
     policy_step: Step = 2.0,
-    temperature: Schedule = (1.0, 0.1),
-    ridge: float = 0.01,
+    temperature: Schedule = (1.0, 0.05),
+    ridge: float = 0.03,
     solves: int = 5,
 ) -> Solver:
     """Build sampled PARL.
@@ -81,21 +81,22 @@ def parl(
         x, tau = state.x, tau_at(state.count)
 
         def lower(i, carry):
-            theta, policy_state, _ = carry
+            theta, policy_state, _, made = carry
             table = jnp.exp(policy_table(problem, theta))
             seen = episodes(world, jax.random.fold_in(key, i), table, *batch)
             loss, rise = jax.value_and_grad(surrogates(problem, seen, tau)[1], 1)(x, theta)
             fall = jax.tree.map(lambda rise, theta: ridge * theta - rise, rise, theta)
             move, policy_state = ascend.update(fall, policy_state, theta)
-            return optax.apply_updates(theta, move), policy_state, -loss
+            return optax.apply_updates(theta, move), policy_state, -loss, made + jnp.sum(seen.is_running)
 
         zero = jnp.zeros((), jnp.result_type(*jax.tree.leaves(state.y)))
-        theta, policy_state, loss = jax.lax.fori_loop(0, loops, lower, (state.y, state.policy_step, zero))
+        before = (state.y, state.policy_step, zero, zero)
+        theta, policy_state, loss, made = jax.lax.fori_loop(0, loops, lower, before)
         last = jax.random.fold_in(key, loops)
-        upper, dx = sampled_response(problem, world, last, x, theta, tau, batch, ridge, solves)
+        upper, dx, more = sampled_response(problem, world, last, x, theta, tau, batch, ridge, solves)
         move, step_state = descend.update(dx, state.step, x)
         new = State(problem.project_x(optax.apply_updates(x, move)), theta, policy_state, step_state, state.count + 1)
-        spent = cost((loops + 1) * batch[0] * batch[1], loops + 1, solves + 1)
+        spent = cost(made + more, loops + 1, solves + 1)
         return new, Info(upper, loss, dx, spent, {"temperature": tau})
 
     return Solver(init, update)

@@ -66,7 +66,7 @@ def zero_order(
       sweeps: of the soft values of each point in an update.
       temperature: τ, in units of the agent's reward.
     Returns: Solver. Raises: ValueError for a Tabular upper objective or a setting out of its range.
-    Cost: an update counts 2 · episodes · steps transitions, cut or ended; its sweeps are not counted.
+    Cost: an update is at most 2 · episodes · steps transitions; its sweeps are not counted.
     """
     upper, mdp, world = linear(problem, "zero_order"), problem.mdp, law(problem.mdp)
     size = (mdp.states, mdp.actions)
@@ -86,13 +86,14 @@ def zero_order(
             v = jax.lax.fori_loop(0, sweeps, lambda _, v: backup(mdp, r, tau, v), v)
             theta = (r + mdp.discount * expect(mdp, v)) / tau
             seen = episodes(world, key_episodes, probabilities(theta), *batch)
-            return upper.cost(x) - jnp.sum(visited(seen, mdp.discount, *size) * u), (theta, v)
+            value = upper.cost(x) - jnp.sum(visited(seen, mdp.discount, *size) * u)
+            return value, (theta, v, jnp.sum(seen.is_running))
 
-        loss, dx, (theta, v) = along_direction(evaluate, key_direction, state.x, h, state.v)
+        loss, dx, (theta, v, made) = along_direction(evaluate, key_direction, state.x, h, state.v)
         move, step_state = descent.update(dx, state.step, state.x)
         x = problem.project_x(optax.apply_updates(state.x, move))
         lower = -jnp.dot(jnp.asarray(mdp.start, v.dtype), jnp.mean(v, 0))
         new = State(x, jnp.mean(theta, 0), v, step_state, state.count + 1)
-        return new, Info(loss, lower, dx, cost(samples=2 * batch[0] * batch[1]), {"temperature": tau, "radius": h})
+        return new, Info(loss, lower, dx, cost(samples=jnp.sum(made)), {"temperature": tau, "radius": h})
 
     return Solver(init, update)
