@@ -18,8 +18,9 @@ HERE = Path(__file__).parent
 ROOMS = {
     "problem": [(HERE / "problems", "upperhand.problems")],
     "solver": [(HERE / "solvers" / "rl", "upperhand.solvers.rl")],
+    "experiment": [(HERE / "experiments", "upperhand.experiments")],
 }
-"""Where builders live: folders, and the packages that they are."""
+"""Where builders and experiments live: folders, and the packages that they are."""
 PLANNED = "steps"
 """The setting of a solver that tells the planned updates; the run fills it."""
 

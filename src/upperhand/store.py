@@ -17,6 +17,8 @@ from upperhand.errors import BadInput
 CONFIG, ROWS, SUMMARY, MAPS = "config.json", "rows.jsonl", "summary.json", "maps.npz"
 COMPARE = "compare.json"
 """What the folder of a comparison has, and a run folder has not."""
+EXPERIMENT = "experiment.json"
+"""What the folder of an experiment has, and no other."""
 PACKAGES = ("upperhand", "jax", "jaxlib", "numpy", "scipy", "optax", "orbax-checkpoint")
 
 
@@ -76,15 +78,19 @@ def vacant(out: Path) -> None:
     except OSError as error:
         raise BadInput(f"{out} cannot be read ({error.strerror}): choose another --out.") from None
     if is_taken:
-        go_on = (
-            f"continue it with `upperhand resume {out}`, or " if (out / CONFIG).exists() or is_comparison(out) else ""
-        )
+        is_known = (out / CONFIG).exists() or is_comparison(out) or is_experiment(out)
+        go_on = f"continue it with `upperhand resume {out}`, or " if is_known else ""
         raise BadInput(f"{out} is not empty: {go_on}choose another --out.")
 
 
 def is_comparison(out: str | Path) -> bool:
     """Whether a folder is that of a comparison."""
     return (Path(out) / COMPARE).is_file()
+
+
+def is_experiment(out: str | Path) -> bool:
+    """Whether a folder is that of an experiment."""
+    return (Path(out) / EXPERIMENT).is_file()
 
 
 def read_config(out: str | Path) -> dict[str, Any]:
@@ -218,3 +224,21 @@ def barely_begun(out: Path, seeds: Sequence[int]) -> None:
 def read_summary(out: str | Path) -> dict[str, Any]:
     """summary.json of a run folder."""
     return json.loads((Path(out) / SUMMARY).read_bytes())
+
+
+def write_part(out: Path, name: str, found: Mapping[str, Any]) -> None:
+    """A part of an experiment that is done, as OUT/parts/NAME.json."""
+    place = Path(out) / "parts"
+    place.mkdir(exist_ok=True)
+    write_whole(place / f"{name}.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
+
+
+def read_part(out: Path, name: str) -> dict[str, Any] | None:
+    """A part that was done before, or None. Raises: BadInput where its file is damaged."""
+    path = Path(out) / "parts" / f"{name}.json"
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError):
+        raise BadInput(f"{path} is damaged: delete it, and the same command does that part again.") from None

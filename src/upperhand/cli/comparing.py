@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from upperhand.cli.arm_words import SYNTAX, arm_of
 from upperhand.cli.drawing import page
@@ -23,6 +23,15 @@ USAGE = (
 )
 ABOUT = """Runs every arm on the problem at equal cost, each tuned before with the same trials on seeds of its own: as
 given, and with x_step, temperature and penalty scaled. A seed that diverges is counted, and stops nothing."""
+
+
+class Settled(NamedTuple):
+    """A comparison whose settings were checked."""
+
+    contest: Any
+    out: Path
+    precision: str
+    about: dict[str, Any]  # problem, problem_settings, command
 
 
 def options(problem: str) -> Any:
@@ -56,16 +65,26 @@ def compare(words: list[str]) -> int:
         print(f"\n{ABOUT}\n\n{SYNTAX}")
         print(f"\nproblems: {', '.join(names('problem'))}\nsolvers: {', '.join(names('solver'))}")
         return 0
-    problem_name = resolve("problem", found[0])
+    import jax
+
+    one = settled(words)
+    with jax.enable_x64(one.precision == "float64"):
+        opened(one)
+        return concluded(one.contest, one.out)
+
+
+def settled(words: list[str]) -> Settled:
+    """The comparison that the words of `compare` ask for. Raises: BadInput, before anything is written."""
+    problem_name = resolve("problem", words[0])
     about = f"{first_line('problem', problem_name)}\n\n{ABOUT}\n\n{SYNTAX}"
-    given = parse(options(problem_name), found[1], prog=f"upperhand compare {problem_name}", description=about)
+    given = parse(options(problem_name), words[1:], prog=f"upperhand compare {problem_name}", description=about)
     if not given.solvers:
         raise BadInput(f"--solvers is missing, the arms: {', '.join(names('solver'))}.")
     arms = [arm_of(word) for word in given.solvers]
     import jax
 
     from upperhand import store
-    from upperhand.compare import agreed, begin
+    from upperhand.compare import agreed
 
     out = Path(given.out or f"runs/compare-{problem_name}-{time.strftime('%Y%m%d-%H%M%S')}")
     store.vacant(out)
@@ -74,13 +93,29 @@ def compare(words: list[str]) -> int:
     with jax.enable_x64(given.precision == "float64"):
         problem = build("problem", problem_name, vars(given.problem))
         contest = agreed(problem, arms, budget=budget, **counts)
-        told = {"problem": problem_name, "problem_settings": stored(vars(given.problem))}
-        begin(contest, out, told | {"command": shlex.join(["upperhand", "compare", *words])})
-        return concluded(contest, out)
+    told = {"problem": problem_name, "problem_settings": stored(vars(given.problem))}
+    told["command"] = shlex.join(["upperhand", "compare", *words])
+    return Settled(contest, out, given.precision, told)
+
+
+def opened(one: Settled) -> None:
+    """The folder of a comparison, with its compare.json."""
+    from upperhand.compare import begin
+
+    begin(one.contest, one.out, one.about)
 
 
 def resume(out: Path) -> int:
     """`upperhand resume OUT` of a comparison."""
+    import jax
+
+    one = reopened(out)
+    with jax.enable_x64(one.precision == "float64"):
+        return concluded(one.contest, out)
+
+
+def reopened(out: Path) -> Settled:
+    """The comparison of a folder. Raises: BadInput where the folder is damaged."""
     import jax
 
     from upperhand.arms import armed
@@ -100,11 +135,20 @@ def resume(out: Path) -> int:
         counts = {"seeds": config["seeds"], "trials": config["tuning"]["trials"]}
         budget = {config["currency"]: config["budget"]}
         contest = agreed(problem, arms, budget=budget, **counts, tuning_seeds=config["tuning"]["seeds"])
-        return concluded(contest, out)
+    return Settled(contest, out, config["precision"], {})
 
 
 def concluded(contest: Any, out: Path) -> int:
-    """A comparison carried out, then what it found is printed and its page drawn; after Ctrl-C, how to go on."""
+    """A comparison carried out; after Ctrl-C, how to go on."""
+    try:
+        carried(contest, out)
+    except KeyboardInterrupt:
+        return complain(f"interrupted; what was done is in {out}. Continue with `upperhand resume {out}`.", 130)
+    return 0
+
+
+def carried(contest: Any, out: Path) -> None:
+    """A comparison carried out, then what it found is printed and its page drawn. KeyboardInterrupt goes through."""
     from upperhand import console
     from upperhand.compare import fulfil
     from upperhand.store import read_summary
@@ -118,12 +162,8 @@ def concluded(contest: Any, out: Path) -> int:
 
         return watch
 
-    try:
-        with stoppable() as stop:
-            fulfil(contest, out, watching(stop))
-    except KeyboardInterrupt:
-        return complain(f"interrupted; what was done is in {out}. Continue with `upperhand resume {out}`.", 130)
+    with stoppable() as stop:
+        fulfil(contest, out, watching(stop))
     drawn = page(out)
     console.ranking(read_summary(out))
     print(f"page: {drawn}")
-    return 0

@@ -1,4 +1,4 @@
-"""The command line: list, run, compare, check, resume, report."""
+"""The command line: list, run, compare, reproduce, check, resume, report."""
 
 import sys
 import warnings
@@ -16,9 +16,10 @@ Bilevel reinforcement learning: choose the reward, knowing that the agent will d
   list             problems and solvers, a line each
   run PROBLEM      run a solver on a problem from several seeds, into a run folder
   compare PROBLEM  run several solvers on a problem at equal cost, each tuned alike, and draw one page
+  reproduce NAME   carry out an experiment: a figure or a table of a paper; alone, what there is
   check PROBLEM    the hypergradients against the exact one
-  resume OUT       continue a run or a comparison that was stopped
-  report OUT       draw the figures and the page of a run or a comparison
+  resume OUT       continue a run, a comparison or an experiment that was stopped
+  report OUT       draw the figures and the page of a run, a comparison or an experiment
 
 upperhand COMMAND --help tells more; upperhand --version tells the version.
 """
@@ -57,7 +58,8 @@ def dispatch(words: list[str]) -> int:
 
         print(f"upperhand {version('upperhand')}")
         return 0
-    commands = {"list": list_all, "run": run, "compare": compare, "check": check, "resume": resume, "report": report}
+    commands = {"list": list_all, "run": run, "compare": compare, "reproduce": reproduce, "check": check}
+    commands |= {"resume": resume, "report": report}
     if words[0] not in commands:
         raise unknown("command", words[0], commands, f"It must be one of {', '.join(commands)}.")
     return commands[words[0]](words[1:])
@@ -93,21 +95,28 @@ def compare(words: list[str]) -> int:
     return compare(words)
 
 
+def reproduce(words: list[str]) -> int:
+    """`upperhand reproduce NAME`."""
+    from upperhand.cli.reproducing import reproduce
+
+    return reproduce(words)
+
+
 def resume(words: list[str]) -> int:
     """`upperhand resume OUT`."""
-    about = "Continues a run or a comparison that was stopped; it ends as if it had not been stopped."
+    about = "Continues a run, a comparison or an experiment that was stopped; it ends as if it had not been stopped."
     out = only_folder(words, "resume", about)
     if out is None:
         return 0
-    from upperhand.cli import comparing, running
-    from upperhand.store import is_comparison
+    from upperhand.cli import comparing, reproducing, running
+    from upperhand.store import is_comparison, is_experiment
 
-    return (comparing if is_comparison(out) else running).resume(out)
+    return (reproducing if is_experiment(out) else comparing if is_comparison(out) else running).resume(out)
 
 
 def report(words: list[str]) -> int:
     """`upperhand report OUT`."""
-    out = only_folder(words, "report", "Draws the figures and the page of a run or a comparison.")
+    out = only_folder(words, "report", "Draws the figures and the page of a run, a comparison or an experiment.")
     if out is not None:
         from upperhand.cli.drawing import page
 

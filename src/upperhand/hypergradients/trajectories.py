@@ -36,7 +36,8 @@ def trajectories(
       tau: temperature, in units of reward.
       batch: B, episodes, and T, the steps after which each is cut.
     Returns: [], like x, and the transitions that were made. Its bias falls as 1/B (averages of one set of visits are
-      multiplied) to that of the cut, none where all episodes end before it. Divided by a small τ it can be many times the hypergradient itself.
+      multiplied) to that of the cut, none where all episodes end before it. Divided by a small τ it can be many times
+      the hypergradient itself.
     Raises: ValueError for a Tabular upper objective.
     Cost: at most B·T transitions, one gradient of the cost, one vector-Jacobian product of x ↦ (r, u).
     Reference: HPGD, "Contextual Bilevel Reinforcement Learning for Incentive Alignment", NeurIPS 2024 (from the

@@ -27,10 +27,21 @@ SIGNS = {"o": "", "D": "◇ ", "^": "△ "}
 
 def value(comparison: Comparison, told: dict[str, Any], went: dict[str, Course], currency: str) -> Figure | None:
     """The score of every arm over a currency; an arm that spends none of it is a dashed level at its final score."""
-    spending = {label: course for label, course in went.items() if course.along[currency][-1] > 0}
-    if not spending:
+    if not spenders(went, currency):
         return None
     drawn, axes = _axes(len(went))
+    ends(axes, value_on(axes, comparison, told, went, currency))
+    return style.finish(drawn)
+
+
+def spenders(went: dict[str, Course], currency: str) -> dict[str, Course]:
+    """Those that spend any of a currency."""
+    return {label: course for label, course in went.items() if course.along[currency][-1] > 0}
+
+
+def value_on(axes: Axes, comparison: Comparison, told: dict[str, Any], went: dict[str, Course], currency: str) -> list:
+    """The same on given axes. Returns: the labels for `ends`."""
+    spending = spenders(went, currency)
     known = best(comparison) if told["score"] == "value" else None
     parts = [[known]] if known is not None else []
     limits = window([[one.middle, one.low, one.high] for one in went.values()])
@@ -48,16 +59,26 @@ def value(comparison: Comparison, told: dict[str, Any], went: dict[str, Course],
     what = "Exact value Φ(x)" if told["score"] == "value" else "The methods' own estimates of the upper loss"
     what += f"; dotted: best known {number(known)}" if known is not None else ""
     style.words(axes, what, below=ALONG[currency], keys=keys)
-    ends(axes, labels)
-    return style.finish(drawn)
+    return labels
 
 
 def gap(comparison: Comparison, told: dict[str, Any], went: dict[str, Course], currency: str) -> Figure | None:
     """What is still missing to the best known value, on a log scale with a floor."""
-    known = best(comparison)
-    if told["score"] != "value" or known is None or not any(one.along[currency][-1] > 0 for one in went.values()):
+    if not has_gap(comparison, told) or not spenders(went, currency):
         return None
     drawn, axes = _axes(len(went))
+    ends(axes, gap_on(axes, comparison, went, currency))
+    return style.finish(drawn)
+
+
+def has_gap(comparison: Comparison, told: dict[str, Any]) -> bool:
+    """Whether the best value is known."""
+    return told["score"] == "value" and best(comparison) is not None
+
+
+def gap_on(axes: Axes, comparison: Comparison, went: dict[str, Course], currency: str) -> list:
+    """The same on given axes. Returns: the labels for `ends`."""
+    known = best(comparison)
     lifted = {label: Course(one.along, *(part - known for part in one[1:])) for label, one in went.items()}
     above = np.concatenate([one.middle[one.middle > 0] for one in lifted.values()] or [np.empty(0)])
     floor = max(FLOOR, 0.7 * float(above.min())) if above.size else FLOOR
@@ -65,7 +86,7 @@ def gap(comparison: Comparison, told: dict[str, Any], went: dict[str, Course], c
     lifted = {label: Course(one.along, *(np.maximum(part, floor) for part in one[1:])) for label, one in lifted.items()}
     axes.set_ylim(0.85 * floor, 1.4 * max(float(one.high.max()) for one in lifted.values()))
     style.logged(axes)
-    _across(axes, {label: one for label, one in lifted.items() if one.along[currency][-1] > 0}, currency)
+    _across(axes, spenders(lifted, currency), currency)
     labels = _lines(axes, comparison, lifted, currency)
     keys = [("interquartile mean, 95% interval", style.GREY)]
     if axes.get_ylim()[0] < NEAR < axes.get_ylim()[1]:
@@ -73,8 +94,7 @@ def gap(comparison: Comparison, told: dict[str, Any], went: dict[str, Course], c
         keys.append((f"dotted: near, {NEAR}", style.INK))
     title = "Value above the best known, log scale" + (", floored" if is_floored else "")
     style.words(axes, title, below=ALONG[currency], keys=keys)
-    ends(axes, labels)
-    return style.finish(drawn)
+    return labels
 
 
 def _axes(arms: int) -> tuple[Figure, Axes]:

@@ -20,9 +20,9 @@ def results(comparison: Comparison, told: dict[str, Any]) -> tuple[list[str], li
     """
     has_gap = any(arm["near"] is not None for arm in told["arms"])
     columns = ["IQM", "95% interval", "median", *["near"] * has_gap, "P(better than best arm)", "failed"]
-    given, decimals, rows = {arm.label: arm for arm in comparison.arms}, _decimals(told["arms"]), []
+    given, decimals, rows = {arm.label: arm for arm in comparison.arms}, decimals_of(told["arms"]), []
     for arm in told["arms"]:
-        cells = [_figure(arm["iqm"], decimals), _spread(arm, decimals), _figure(arm["median"], decimals)]
+        cells = [figure(arm["iqm"], decimals), spread(arm, decimals), figure(arm["median"], decimals)]
         cells += [NONE if arm["near"] is None else f"{arm['near']}/{arm['seeds']}"] * has_gap
         cells += [_probability(arm, told), str(arm["failures"]) if arm["state"] != "missing" else NONE]
         is_best = arm["label"] == told["winner"] or arm["apart"] is False
@@ -36,7 +36,7 @@ def tuned(comparison: Comparison, told: dict[str, Any]) -> tuple[list[str], list
     for arm in told["arms"]:
         if (arm["trials"] or 0) > 1:
             lost = sum(score is None for score in tunings[arm["label"]].scores)
-            cells = [_factors(arm["scales"]), f"{lost}/{arm['trials']}"]
+            cells = [factors(arm["scales"]), f"{lost}/{arm['trials']}"]
             rows.append({"label": arm["label"], "runs": "", "cells": cells, "best": False})
     return ["chosen factors", "failed trials"], rows
 
@@ -61,13 +61,13 @@ def equal_cost(told: dict[str, Any]) -> tuple[list[str], list[dict]]:
     shown = {name: told["equal_cost"][name] for name in CURRENCIES if name in told["equal_cost"]}
     columns, rows = [f"at {_limit(name, at['cost'])} {UNITS[name]}" for name, at in shown.items()], []
     scores = [[one["iqm"] for one in at["arms"].values() if one["iqm"] is not None] for at in shown.values()]
-    decimals = _decimals([one for at in shown.values() for one in at["arms"].values()])
+    decimals = decimals_of([one for at in shown.values() for one in at["arms"].values()])
     least = [min(column, default=None) for column in scores]
     for arm in told["arms"] if shown else ():
         found = [at["arms"].get(arm["label"]) for at in shown.values()]
         if not any(found):
             continue
-        cells = [NONE if not one else f"{_figure(one['iqm'], decimals)} ({_spread(one, decimals)})" for one in found]
+        cells = [NONE if not one else f"{figure(one['iqm'], decimals)} ({spread(one, decimals)})" for one in found]
         strong = [n for n, one in enumerate(found) if one and one["iqm"] is not None and one["iqm"] == least[n]]
         rows.append({"label": arm["label"], "runs": "", "cells": cells, "best": False, "strong": strong})
     return columns, rows
@@ -102,18 +102,20 @@ def _runs(given: Any, arm: dict) -> str:
     return "; ".join(told)
 
 
-def _decimals(found: list[dict]) -> int:
+def decimals_of(found: list[dict]) -> int:
     """As many that a usual interval shows in its last decimal, at least three."""
     widths = [one["high"] - one["low"] for one in found if one["iqm"] is not None and one["high"] > one["low"]]
     return 3 if not widths else min(max(3, -math.floor(math.log10(median(widths)))), 8)
 
 
-def _figure(value: float | None, decimals: int) -> str:
+def figure(value: float | None, decimals: int) -> str:
+    """A score with as many decimals."""
     return number(value) if value is not None and abs(value) >= 1e6 else fixed(value, decimals)
 
 
-def _spread(found: dict, decimals: int) -> str:
-    return NONE if found["iqm"] is None else f"{_figure(found['low'], decimals)} to {_figure(found['high'], decimals)}"
+def spread(found: dict, decimals: int) -> str:
+    """The ends of an interval, a dash where there is none."""
+    return NONE if found["iqm"] is None else f"{figure(found['low'], decimals)} to {figure(found['high'], decimals)}"
 
 
 def _probability(arm: dict, told: dict[str, Any]) -> str:
@@ -123,7 +125,8 @@ def _probability(arm: dict, told: dict[str, Any]) -> str:
     return f"{fixed(found['probability'], 2)} ({fixed(found['low'], 2)} to {fixed(found['high'], 2)})"
 
 
-def _factors(scales: dict) -> str:
+def factors(scales: dict) -> str:
+    """By what the chosen trial scales the settings."""
     changed = [f"{name} × {number(factor, 2)}" for name, factor in scales.items() if factor != 1]
     return ", ".join(changed) or "as given"
 
