@@ -121,7 +121,7 @@ def test_divergence_exits_with_1_and_leaves_the_rows_before(tmp_path, capsys):
 
 
 def test_check_compares_hypergradients_and_the_table_shows_their_order(capsys):
-    words = ["--problem.size", "3", "--problem.upper-bumps", "1.5", "0.5", "1", "1"]
+    words = ["--problem.size", "3", "--problem.upper-bumps", "1.5", "0.5", "1", "1", "--draws", "0"]
     assert (
         main(["check", "goal-placement", "--points", "2", "--temperatures", "0.1", "--weights", "0.1", "0.01", *words])
         == 0
@@ -132,6 +132,21 @@ def test_check_compares_hypergradients_and_the_table_shows_their_order(capsys):
     assert errors["two_sided", "0.1"] / errors["two_sided", "0.01"] == pytest.approx(100, rel=0.3)
     exact = [float(line[-1]) for line in lines if line[1:2] == ["exact"]]
     assert len(exact) == 1 and exact[0] < 1e-6
+
+
+def test_check_prints_what_was_measured_of_sampled_estimators(capsys, monkeypatch):
+    from upperhand.cli import sampled
+
+    found = sampled.Sampled(
+        "one_stream", 0.1, 0.5, *np.array([[0.9], [0.25], [0.125]]), -1.25, np.array([17.0]), "O(w)"
+    )
+    monkeypatch.setattr(sampled, "measure", lambda problem, xs, **options: [found])
+    words = ["--points", "1", "--temperatures", "0.1", "--weights", "0.5", "--problem.size", "3"]
+    assert main(["check", "goal_placement", *words, "--problem.upper-bumps", "1.5", "0.5", "1", "1"]) == 0
+    said = capsys.readouterr().out
+    lines = [line.split() for line in said.splitlines()]
+    assert ["one_stream", "0.1", "0.5", "0.900", "0.250", "0.125", "-1.2", "17"] in lines
+    assert "one_stream: O(w)." in said
 
 
 def test_settings_survive_json():

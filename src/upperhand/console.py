@@ -1,11 +1,14 @@
 """What a person sees in the terminal: progress and tables."""
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+WIDE = 120
+"""Columns of a table that goes to a file or a pipe."""
 LINES = 10
 """Lines of progress of a whole run where the terminal is not interactive."""
 FIGURES = {"value": "value", "gap": "gap", "upper": "upper", "temperature": "τ", "penalty": "w"}
@@ -112,7 +115,7 @@ def table(
         )
     for row in rows:
         drawn.add_row(*row)
-    Console().print(drawn)
+    Console(width=None if sys.stdout.isatty() else WIDE).print(drawn)
 
 
 def results(summary: Mapping[str, Any], first: Sequence[Mapping[str, Any]]) -> None:
