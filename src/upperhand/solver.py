@@ -36,6 +36,6 @@ class Solver(NamedTuple):
     update: Callable[[Key, Any], tuple[Any, Info]]  # (key, state) → (state, info)
 
 
-def cost(samples: float = 0.0, gradients: float = 0.0, products: float = 0.0) -> Cost:
-    """A Cost of float arrays, from numbers."""
+def cost(samples: float | Scalar = 0.0, gradients: float = 0.0, products: float = 0.0) -> Cost:
+    """A Cost of float32 arrays, from numbers; samples may be counted as they are made."""
     return Cost(*(jnp.asarray(value, jnp.float32) for value in (samples, gradients, products)))

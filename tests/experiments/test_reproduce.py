@@ -68,6 +68,7 @@ def room(tmp_path_factory, monkeypatch):
         (place / "made_up" / f"{name}.py").write_text(text)
     monkeypatch.setitem(ROOMS, "experiment", [(place / "made_up", "made_up")])
     monkeypatch.syspath_prepend(place)
+    monkeypatch.setattr("upperhand.report.comparison_page.figures", lambda *told: {})  # those of a cell are slow
     yield
     for name in [name for name in sys.modules if name.split(".")[0] == "made_up"]:
         del sys.modules[name]
@@ -89,6 +90,7 @@ def test_help_tells_the_settings(capsys):
 
 def test_stopped_between_arms_and_resumed_is_the_same(tmp_path, capsys, monkeypatch):
     whole, out = tmp_path / "whole", tmp_path / "out"
+    monkeypatch.setattr("upperhand.report.experiment_page.figure", lambda *told: None)
     assert main(["reproduce", "fields", "--out", str(whole)]) == 0
     real, calls = sys.modules["upperhand.compare"].carry_out, []
 
@@ -115,8 +117,9 @@ def test_stopped_between_arms_and_resumed_is_the_same(tmp_path, capsys, monkeypa
     assert "<h1>Sliding beats sliding slowly in far 1 and far 2</h1>" in page
 
 
-def test_a_folder_that_a_kill_left_empty_is_begun_again(tmp_path):
+def test_a_folder_that_a_kill_left_empty_is_begun_again(tmp_path, monkeypatch):
     out = tmp_path / "out"
+    monkeypatch.setattr("upperhand.report.experiment_page.figure", lambda *told: None)
     for name in ("arms", "tuning"):
         (out / "cells" / "far-1" / name).mkdir(parents=True)
     (out / "experiment.json").write_text("{}")

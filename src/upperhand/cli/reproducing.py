@@ -24,7 +24,7 @@ from upperhand.experiments.cell import Cell
 from upperhand.settings import argument_texts, as_tuple, files, names, stored, unknown
 from upperhand.store import EXPERIMENT, is_comparison, is_experiment, vacant, versions, write_whole
 
-USAGE = "upperhand reproduce NAME [--seeds N] [--samples N] [--trials N] [--out OUT] …"
+USAGE = "upperhand reproduce NAME [--seeds N] [--out OUT] …"
 ABOUT = """Carries out an experiment in a folder: figure.png, table.json, table.md and a page. The same command again
 with the same OUT goes on where it was stopped, and what is finished is not run again."""
 

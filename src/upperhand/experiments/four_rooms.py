@@ -56,6 +56,15 @@ class Config:
     steps: tuple[float, ...] = (0.05, 0.5, 5.0, 50.0)  # of x, along the hypergradient clipped to norm 1.
     heats: tuple[float, ...] = (1.0, 2.0, 10.0)  # factors on τ at the start; 1 for a fixed τ.
 
+    def __post_init__(self):
+        for name in ("seeds", "tuning_seeds", "transitions", "updates", "ascent"):
+            if getattr(self, name) < 1:
+                raise BadInput(f"--{name.replace('_', '-')} must be above 0: got {getattr(self, name)}.")
+        for name in ("steps", "heats"):
+            found = getattr(self, name)
+            if not found or not all(0 < one < float("inf") for one in found) or len(set(found)) < len(found):
+                raise BadInput(f"--{name} must be different numbers above 0, one at least: got {found}.")
+
 
 class Arm(NamedTuple):
     """A method as an arm of the table."""
@@ -112,9 +121,6 @@ def lanes_of(arm: Arm, steps: int) -> Callable[..., Solver]:
 
 def carry_out(config: Config, out: Path, say: Callable[[str], None]) -> Path:
     """The ascent, then every arm; a part that is done is not done again. Returns: path of the page."""
-    for name in ("seeds", "tuning_seeds", "transitions", "updates", "ascent"):
-        if getattr(config, name) < 1:
-            raise BadInput(f"--{name.replace('_', '-')} must be above 0: got {getattr(config, name)}.")
     told = {"cells": CELLS, "published": PUBLISHED, "known": KNOWN, "arms": list(ARMS)}
     write_part(out, "published", told)
     if read_part(out, "ascent") is None:
@@ -170,7 +176,10 @@ def entry(config: Config, arm: Arm, say: Callable[[str], None]) -> dict[str, Any
 
 
 def draw(out: Path) -> Path:
-    """The page of what is there. Returns: its path."""
+    """The page of what is there. Returns: its path. Raises: BadInput where a part is damaged."""
     from upperhand.report.four_rooms_page import write
 
-    return write(out)
+    try:
+        return write(out)
+    except ValueError as error:
+        raise BadInput(str(error)) from error

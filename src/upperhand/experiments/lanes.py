@@ -15,7 +15,7 @@ from upperhand.solver import Solver
 from upperhand.wrappers import guarded
 
 RECORDS = 20
-"""Chunks of a run; the last two make its score."""
+"""Chunks of a run; the ends of those from nine tenths on make its score."""
 
 
 class Lanes(NamedTuple):

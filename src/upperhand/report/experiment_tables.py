@@ -6,7 +6,7 @@ from upperhand.report.comparison_tables import NONE, decimals_of, factors, figur
 from upperhand.report.experiment import verdict_of
 from upperhand.report.experiment_words import chance
 
-COLUMNS = ("IQM", "95% interval", "IQM at half", "near", "P(method better)", "failed", "tuned")
+COLUMNS = ("IQM", "95% interval", "IQM at half", "near", "P(method better)", "failed")
 
 
 def overview(told: dict[str, Any]) -> tuple[list[str], list[dict]]:
@@ -20,15 +20,13 @@ def overview(told: dict[str, Any]) -> tuple[list[str], list[dict]]:
     for cell in told["cells"].values():
         arms = {arm["label"]: arm for arm in cell["arms"]}
         found = [arms.get(label) for label in pair]
-        cells = [figure(cell["best"], 4)]
-        for arm in found:
-            cells += [NONE, NONE] if arm is None else [f"{figure(arm['iqm'], 4)} ({spread(arm, 4)})", _near(arm)]
         better = found[1]["better"] if found[1] else None
-        cells.append(NONE if better is None else f"{chance(better)}: {cell['verdict']}")
-        strong = [len(cells) - 1] if cell["verdict"] in ("better", "worse") else []
+        cells = ["not yet" if better is None else f"{chance(better)}: {cell['verdict']}", figure(cell["best"], 4)]
+        cells += [NONE if arm is None else figure(arm["iqm"], 4) for arm in found]
+        cells += [NONE if arm is None else _near(arm) for arm in found]
+        strong = [0] if cell["verdict"] in ("better", "worse") else []
         rows.append({"label": cell["title"], "runs": "", "cells": cells, "best": False, "strong": strong})
-    columns = [column for label in pair for column in (f"{label}, IQM (95%)", f"{label}, near")]
-    return ["best known", *columns, f"P({pair[0]} better)"], rows
+    return [f"P({pair[0]} better)", "best known", *pair, *(f"{label}, near" for label in pair)], rows
 
 
 def _near(arm: dict[str, Any]) -> str:
@@ -41,7 +39,8 @@ def results(cell: dict[str, Any], told: dict[str, Any]) -> list[dict]:
     Args:
       cell: of the table.
       told: the table.
-    Returns: rows {"label", "runs": its state, "cells", "best": whether it is the method, "strong": cells in bold}.
+    Returns: rows {"label", "runs": what tuning chose, "cells", "best": whether it is the method, "strong": which cells
+      are bold}.
     """
     decimals, rows = max(4, decimals_of(cell["arms"])), []
     for arm in cell["arms"]:
@@ -49,10 +48,10 @@ def results(cell: dict[str, Any], told: dict[str, Any]) -> list[dict]:
         cells = [figure(arm["iqm"], decimals), spread(arm, decimals), figure(arm["half"], decimals)]
         cells.append(_near(arm))
         cells.append("the method" if arm["label"] == told["method"] else NONE if better is None else chance(better))
-        cells += [str(arm["failures"]), NONE if arm["factors"] is None else factors(arm["factors"])]
-        state = "" if arm["state"] == "finished" else arm["state"]
+        cells.append(str(arm["failures"]))
+        runs = [arm["state"]] * (arm["state"] != "finished") + ([factors(arm["factors"])] if arm["factors"] else [])
         is_clear = verdict_of(better) in ("better", "worse")
-        row = {"label": arm["label"], "runs": state, "cells": cells, "strong": [4] if is_clear else []}
+        row = {"label": arm["label"], "runs": "; ".join(runs), "cells": cells, "strong": [4] if is_clear else []}
         rows.append(row | {"best": arm["label"] == told["method"]})
     return rows
 
@@ -63,8 +62,8 @@ def markdown(told: dict[str, Any]) -> str:
     parts = [_table(["cell", *columns], [[row["label"], *_bold(row)] for row in rows])]
     for cell in told["cells"].values():
         best = "" if cell["best"] is None else f", best known {figure(cell['best'], 4)}"
-        rows = [[f"`{row['label']}`", *_bold(row)] for row in results(cell, told)]
-        parts.append(f"**{cell['title']}**{best}\n\n{_table(['arm', *COLUMNS], rows)}")
+        rows = [[f"`{row['label']}`", *_bold(row), row["runs"]] for row in results(cell, told)]
+        parts.append(f"**{cell['title']}**{best}\n\n{_table(['arm', *COLUMNS, 'tuned'], rows)}")
     return "\n\n".join(parts) + "\n"
 
 

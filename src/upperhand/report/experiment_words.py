@@ -20,7 +20,8 @@ def headline(experiment: Experiment, told: dict[str, Any]) -> str:
     said, rival, done = [], question["against"], sum(map(len, at.values()))
     for verdict, words in WORDS.items():
         if at[verdict]:
-            where = listed(at[verdict]) if done <= FEW else f"{len(at[verdict])} of {done} cells"
+            counted = f"{len(at[verdict])}" if said else f"{len(at[verdict])} of {done} cells"
+            where = listed(at[verdict]) if done <= FEW else counted
             said.append(f"{words.format(rival)} in {where}")
             rival = "it"
     if not said:
@@ -53,7 +54,8 @@ def lede(experiment: Experiment, told: dict[str, Any]) -> str:
         for arm in (arm for cell in done for arm in cell["arms"] if verdict_of(arm["better"]) == verdict):
             counts[arm["label"]] = counts.get(arm["label"], 0) + 1
         if counts:
-            parts = [f"{label} in {found} of {len(done)} cells" for label, found in counts.items()]
+            ranked = sorted(counts, key=lambda label: (-counts[label], label))
+            parts = [f"{label} in {counts[label]} of {len(done)} cells" for label in ranked]
             said.append(f"{method} is {word} {listed(parts)}.")
     return " ".join(said)
 
