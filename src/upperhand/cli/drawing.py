@@ -32,12 +32,14 @@ def experiment_page(out: Path) -> Path:
         told = about(out)
         if told["cells"]:
             return write(out)
+        draw = getattr(experiment(told["experiment"]), "draw", None)
+        if draw:
+            return draw(out)
     except ValueError as error:
         raise BadInput(str(error)) from error
-    draw, there = getattr(experiment(told["experiment"]), "draw", None), out / "report.html"
-    if draw is None and not there.exists():
+    if not (out / "report.html").exists():
         raise BadInput(f"{out} has no page yet: finish it with `upperhand resume {out}`.")
-    return draw(out) if draw else there
+    return out / "report.html"
 
 
 def experiment(name: str) -> ModuleType:
