@@ -21,7 +21,7 @@ def corner():
 
 
 QUICK = {"two_stream": 400, "coupled": 400, "one_stream": 400, "two_sided_stream": 400, "partial_sgd": 50,
-         "hpgd": 120, "zero_order": 200, "finite_difference": 100, "parl": 40}  # fmt: skip
+         "hpgd": 80, "zero_order": 200, "finite_difference": 100, "parl": 24}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", QUICK)
