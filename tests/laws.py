@@ -5,13 +5,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 # who may import whom: room → rooms, or single modules of them. A room is a folder, or a file at the top of the package.
-GROUND = ("types", "tree", "forms", "solver", "wrappers", "schedule", "hoist", "actions")
-LEFT_OF_MEETING = (*GROUND, "rewards", "mdps", "policies", "policy_gradients", "hypergradients")
+GROUND = ("types", "tree", "forms", "solver", "wrappers", "schedule", "hoist", "actions", "texts", "errors")
+LEFT_OF_MEETING = (*GROUND, "judges", "rewards", "mdps", "policies", "policy_gradients", "hypergradients")
 ARROWS = {
     **{room: GROUND[:place] for place, room in enumerate(GROUND[:5])},
     "schedule": ("types",),
     "hoist": ("types",),
     "actions": ("types",),
+    "texts": ("types", "forms", "errors"),
+    "errors": (),
+    "judges": GROUND,
     "rewards": GROUND,
     "mdps": GROUND,
     "policies": GROUND,
@@ -24,8 +27,9 @@ ARROWS = {
 TOP = {"__init__", "__main__", "run", "record", "devices", "store", "cli", "experiments"}
 TOP |= {"finite", "solve", "settings", "console", "errors", "checkpoints"}  # their parts
 TOP |= {"compare", "comparison_store", "arms", "tuning"}
+TOP |= {"language", "prepared"}  # what reads data and trains a model before there is a problem
 
-OPENS_FILES = {"report", "cli", "store", "checkpoints", "settings"}  # settings reads docstrings of sources
+OPENS_FILES = {"report", "cli", "store", "checkpoints", "settings", "language"}  # settings reads docstrings of sources
 FILE_CALLS = {"open", "read_text", "write_text", "read_bytes", "write_bytes", "savez", "savez_compressed", "savetxt"}
 FILE_CALLS |= {"loadtxt", "fromfile", "tofile", "genfromtxt", "save", "savefig"}
 FILE_MODULES = {"np": {"load"}, "numpy": {"load"}, "json": {"dump", "load"}, "shutil": {"copy", "rmtree", "move"}}

@@ -32,6 +32,45 @@ class Tabular(NamedTuple):
     loss: Callable[[Tree, Float[Array, "S A"], Float[Array, "S A"]], Scalar]
 
 
+class Score(NamedTuple):
+    """Upper objective (c): what a person says of whole texts, and a price of leaving the reference.
+
+    upper(x, π) = −E_π U(y) + β KL(π ‖ π_ref) + cost(x)
+    """
+
+    person: Callable[[list[str]], Any]  # texts → U [B]; host code
+    decode: Callable[[Any], list[str]]  # tokens [B, T] → texts; host code
+    beta: float  # β, in units of U for a nat
+    cost: Callable[[Tree], Scalar]  # x → []
+
+
+class Population(NamedTuple):
+    """Upper objective (c) that is no mean over texts: a share, a balance, any smooth loss of E_π φ(y).
+
+    upper(x, π) = loss(E_π φ(y)) + β KL(π ‖ π_ref) + cost(x)
+    """
+
+    traits: Callable[[list[str]], Any]  # texts → φ [B, M]; host code
+    loss: Callable[[Float[Array, " M"]], Scalar]  # of the mean traits
+    decode: Callable[[Any], list[str]]
+    beta: float
+    cost: Callable[[Tree], Scalar]
+
+
+class Preference(NamedTuple):
+    """Upper objective (c) on pairs: how badly R_x explains what a person prefers.
+
+    upper(x, π) = E_π [ log(1 + exp(R_x(y₂) − R_x(y₁))) | y₁ preferred ] + β KL(π ‖ π_ref) + cost(x)
+    """
+
+    prefer: Callable[
+        [list[str], list[str], int], Any
+    ]  # first, second, seed → [B]: 1 first, 0 second, ½ tie, NaN skipped
+    decode: Callable[[Any], list[str]]
+    beta: float
+    cost: Callable[[Tree], Scalar]
+
+
 class Exact(NamedTuple):
     """The truth, for metrics, checks and tests only: no solver calls it. Precision follows x."""
 
@@ -46,9 +85,9 @@ class BilevelRL(NamedTuple):
     """Choose x; an agent then maximises E Σ γᵗ ( reward(x, s, a) − τ log π(a|s) ); minimise upper(x, π*)."""
 
     mdp: Any  # the world, with no reward inside
-    reward: Callable[[Tree, State, Action], Scalar]  # r_x(s, a)
-    policy: Any  # Policy(init, log_prob)
-    upper: Return | Tabular
+    reward: Callable  # r_x: (x, s, a) → []; of texts (x, Reading) → [B, T]
+    policy: Any  # Policy(init, log_prob); of texts a Writer
+    upper: Return | Tabular | Score | Population | Preference
     init: Callable[[Key], tuple[Tree, Tree]]  # key → (x, theta)
     project_x: Callable[[Tree], Tree] = lambda x: x  # the nearest allowed x
     metrics: Callable[[Tree, Tree], Mapping[str, Scalar]] = lambda x, theta: {}  # what a row tells besides

@@ -14,7 +14,7 @@ from jaxtyping import Key as TypedKey
 
 from upperhand.errors import BadInput, Diverged
 from upperhand.hoist import hoist
-from upperhand.solver import Cost, Solver
+from upperhand.solver import Asked, AskTell, Cost, Info, Solver
 from upperhand.types import Key, Tree
 
 Keys = TypedKey[Array, "..."]  # one typed key, or [N] of them
@@ -44,6 +44,7 @@ class Told(NamedTuple):
     cost: Cost  # sums over the chunk
     scheduled: Mapping[str, Any]  # of the last update
     x: Tree  # where the last hypergradient was taken
+    measured: Mapping[str, Any] = {}  # means over the chunk
 
 
 def seed_key(seed: int) -> Key:
@@ -52,7 +53,7 @@ def seed_key(seed: int) -> Key:
 
 
 def run(
-    solver: Solver,
+    solver: Solver | AskTell,
     key: Keys,
     state: Any,
     *,
@@ -68,7 +69,7 @@ def run(
     chunks end at the same counts, which are the multiples of `every`.
 
     Args:
-      solver: a method; `vmapped` for an axis of seeds.
+      solver: a method; `vmapped` for an axis of seeds. One that asks a person is asked and told in two programs.
       key: one typed key, or [N] keys, one a seed.
       state: of `solver.init`, or of an earlier run. It is not modified.
       steps: updates in all, those before included.
@@ -87,7 +88,8 @@ def run(
     if count == 0:
         row = figures(0, state, None, spent._replace(seconds=time.perf_counter() - began))
         emit(row, state, None, record, sinks)
-    program = chunk(solver, key, state) if count < steps else None
+    programs = conversation if isinstance(solver, AskTell) else chunk
+    program = programs(solver, key, state) if count < steps else None
     while count < steps:
         stop = min((count // every + 1) * every, steps)
         after, told, is_finite = program(key, state, jnp.int32(count), jnp.int32(stop))
@@ -129,24 +131,75 @@ def chunk(solver: Solver, key: Keys, state: Any) -> Callable:
     fold = jax.vmap(jax.random.fold_in, (0, None)) if key.ndim else jax.random.fold_in
     update = hoist(solver.update, key, state)
     _, shapes = jax.eval_shape(update, key, state)
-    shapes = Told(shapes.upper, shapes.lower, shapes.hypergradient, shapes.cost, dict(shapes.scheduled), state.x)
+    shapes = first_told(shapes, state.x)
     places = [leaf.sharding if isinstance(leaf.sharding, NamedSharding) else None for leaf in jax.tree.leaves(state)]
 
     def program(key, state, start, stop):
         def body(count, carry):
             state, told = carry
             after, info = update(fold(key, count), state)
-            sums = (told.upper + info.upper, told.lower + info.lower, jax.tree.map(jnp.add, told.cost, info.cost))
-            now = Told(*sums[:2], info.hypergradient, sums[2], dict(info.scheduled), state.x)
-            return like(after, state), like(now, told)
+            return like(after, state), like(added(told, first_told(info, state.x)), told)
 
         empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
         state, told = jax.lax.fori_loop(start, stop, body, (state, empty))
-        told = told._replace(upper=told.upper / (stop - start), lower=told.lower / (stop - start))
-        is_finite = {"x": finite(state.x, key.ndim), "hypergradient": finite(told.hypergradient, key.ndim)}
-        return placed(state, places), told, is_finite
+        return placed(state, places), *concluded(told, state, stop - start, key.ndim)
 
     return hoist(program, key, state, jnp.int32(0), jnp.int32(1))
+
+
+def conversation(solver: AskTell, key: Keys, state: Any) -> Callable:
+    """As `chunk`, of a method that asks a person: two compiled programs an update, the person between them."""
+    fold = jax.vmap(jax.random.fold_in, (0, None)) if key.ndim else jax.random.fold_in
+    fold, ask, sums, tell = jax.jit(fold), hoist(solver.ask, key, state), jax.jit(added), None
+
+    def program(key, state, start, stop):
+        nonlocal tell
+        told = None
+        for count in range(int(start), int(stop)):
+            at, x = fold(key, jnp.int32(count)), state.x
+            asked = ask(at, state)
+            answers = answered(solver.answer, asked, key.ndim)
+            tell = tell or hoist(solver.tell, at, state, asked, answers)
+            state, info = tell(at, state, asked, answers)
+            state = jax.tree.map(strong, state)
+            told = first_told(info, x) if told is None else sums(told, first_told(info, x))
+        return state, *concluded(told, state, int(stop - start), key.ndim)
+
+    return program
+
+
+def answered(answer: Callable[[np.ndarray, int], Any], asked: Asked, axes: int) -> jax.Array:
+    """What a person says of the texts of each start, one start after another; zeros where no answer is wanted."""
+    tokens, seeds, wanted = (np.asarray(leaf) for leaf in asked)
+    if not axes:
+        return jnp.asarray(answer(tokens, int(seeds)) if wanted else np.zeros(len(tokens)), jnp.float32)
+    found = [
+        np.asarray(answer(*pair) if is_wanted else np.zeros(len(pair[0])), np.float32)
+        for pair, is_wanted in zip(zip(tokens, map(int, seeds), strict=True), wanted, strict=True)
+    ]
+    return jnp.asarray(np.stack(found))
+
+
+def first_told(info: Info, x: Tree) -> Told:
+    """What one update told."""
+    return Told(info.upper, info.lower, info.hypergradient, info.cost, dict(info.scheduled), x, dict(info.measured))
+
+
+def added(told: Told, now: Told) -> Told:
+    """Sums of what is told in sums or means, the last of the rest."""
+    return now._replace(
+        upper=told.upper + now.upper,
+        lower=told.lower + now.lower,
+        cost=jax.tree.map(jnp.add, told.cost, now.cost),
+        measured=jax.tree.map(jnp.add, told.measured, now.measured),
+    )
+
+
+def concluded(told: Told, state: Any, updates: Any, axes: int) -> tuple[Told, dict[str, Any]]:
+    """Sums over a chunk as means where means are told, and whether x and the hypergradient are finite, by name."""
+    mean = {name: figure / updates for name, figure in told.measured.items()}
+    told = told._replace(upper=told.upper / updates, lower=told.lower / updates, measured=mean)
+    return told, {"x": finite(state.x, axes), "hypergradient": finite(told.hypergradient, axes)}
 
 
 def like(tree: Tree, example: Tree) -> Tree:
@@ -186,6 +239,7 @@ def figures(step: int, state: Any, told: Told | None, spent: Spent) -> Row:
         with np.errstate(over="ignore", invalid="ignore"):
             norm = np.linalg.norm(flat(told.hypergradient, axes).astype(np.float64), axis=-1)
         row |= plain({"upper": told.upper, "lower": told.lower, "hypergradient_norm": norm, **told.scheduled})
+        row |= plain(told.measured)
     numbers = sum(math.prod(leaf.shape[axes:]) for leaf in jax.tree.leaves(state.x))
     return row | ({"x": flat(state.x, axes)} if numbers <= WRITABLE else {})
 

@@ -16,7 +16,7 @@ from upperhand.errors import BadInput, Diverged
 from upperhand.forms import BilevelRL
 from upperhand.record import exact_record
 from upperhand.run import WRITABLE, Record, Sink, Spent, run, seed_key
-from upperhand.solver import Solver
+from upperhand.solver import AskTell, Solver
 from upperhand.types import Tree
 from upperhand.wrappers import vmapped
 
@@ -38,7 +38,7 @@ class Plan(NamedTuple):
     """What is to be run."""
 
     problem: BilevelRL
-    solver: Solver
+    solver: Solver | AskTell
     steps: int
     every: int
     seeds: tuple[int, ...]
@@ -49,7 +49,7 @@ class Plan(NamedTuple):
 
 def solve(
     problem: BilevelRL,
-    solver: Solver,
+    solver: Solver | AskTell,
     *,
     steps: int,
     seeds: int | Sequence[int] = 8,
@@ -76,13 +76,13 @@ def solve(
     plan = planned(problem, solver, steps=steps, every=every, seeds=seeds, starts=starts)
     folder = None
     if out is not None:
-        names = {"problem": named(problem.init, "problem"), "solver": named(solver.update, "solver")}
+        names = {"problem": named(problem.init, "problem"), "solver": named(solver[-1], "solver")}
         config = names | {"problem_settings": {}, "solver_settings": {}} | described(plan) | {"command": "solve"}
         folder = store.create(out, config)
     return carry_out(plan, folder)
 
 
-def resume(problem: BilevelRL, solver: Solver, out: str | Path, *, sinks: Sequence[Sink] = ()) -> Result:
+def resume(problem: BilevelRL, solver: Solver | AskTell, out: str | Path, *, sinks: Sequence[Sink] = ()) -> Result:
     """Continue a run that was stopped, from its newest whole checkpoint; it ends as if it had not been stopped.
 
     Args:
@@ -104,7 +104,7 @@ def resume(problem: BilevelRL, solver: Solver, out: str | Path, *, sinks: Sequen
 
 def planned(
     problem: BilevelRL,
-    solver: Solver,
+    solver: Solver | AskTell,
     *,
     steps: int,
     every: int | None = None,
@@ -164,7 +164,7 @@ def drawn(problem: BilevelRL, seeds: Sequence[int]) -> tuple[jax.Array, Tree, Tr
     return pairs[:, 1], *jax.vmap(problem.init)(pairs[:, 0])
 
 
-def begin(plan: Plan) -> tuple[jax.Array, Any, Solver]:
+def begin(plan: Plan) -> tuple[jax.Array, Any, Solver | AskTell]:
     """Keys [N], the state at step 0, and the method over seeds."""
     keys, x, theta = drawn(plan.problem, plan.seeds)
     x = x if plan.starts is None else started(plan.starts, x)
@@ -223,7 +223,7 @@ def carry_out(plan: Plan, out: Path | None = None, sinks: Sequence[Sink] = (), *
         except Diverged as error:
             where = saved(plan, out, keeper, latest[0], rows)
             raise Diverged(error.step, error.row, where, figures=error.figures, seeds=plan.seeds) from None
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, BadInput):  # asked to stop, or a person's program failed
             saved(plan, out, keeper, latest[0], rows)
             raise
         saved(plan, out, keeper, latest[0], rows)

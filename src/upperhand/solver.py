@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Int
 
 from upperhand.types import Key, Scalar, Tree
 
@@ -24,6 +25,7 @@ class Info(NamedTuple):
     hypergradient: Tree  # like x, the estimate that moved x
     cost: Cost
     scheduled: Mapping[str, Scalar]  # the scheduled settings at this update: temperature, penalty weight
+    measured: Mapping[str, Scalar] = {}  # what else it saw in its samples; a row tells means over its updates
 
 
 class Solver(NamedTuple):
@@ -34,6 +36,23 @@ class Solver(NamedTuple):
 
     init: Callable[[Tree, Tree], Any]  # (x, y) → state
     update: Callable[[Key, Any], tuple[Any, Info]]  # (key, state) → (state, info)
+
+
+class Asked(NamedTuple):
+    """What a method wants a person to judge."""
+
+    tokens: Int[Array, "B T"]  # texts
+    seed: Int[Array, ""]  # of whatever the answer draws
+    wanted: Bool[Array, ""]  # whether an answer is wanted at all in this update; zeros are given otherwise
+
+
+class AskTell(NamedTuple):
+    """A method that asks a person in the middle of every update: two pure functions, and host code between them."""
+
+    init: Callable[[Tree, Tree], Any]  # (x, y) → state
+    ask: Callable[[Key, Any], Asked]  # (key, state) → what to judge
+    answer: Callable[[Any, int], Any]  # (tokens [B, T], seed) → [B, ...] of one start; host code
+    tell: Callable[[Key, Any, Asked, Any], tuple[Any, Info]]  # (key, state, asked, answers) → (state, info)
 
 
 def cost(samples: float | Scalar = 0.0, gradients: float = 0.0, products: float = 0.0) -> Cost:

@@ -1,28 +1,37 @@
 """Solver → Solver: what changes how a method is run, not what it does."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
-from upperhand.solver import Solver
+from upperhand.solver import AskTell, Solver
 from upperhand.types import Count, Key, Scalar, Tree
 
 LARGEST = 1e30
 """A loss or a hypergradient beyond this has left all bounds, though float32 still holds it."""
 
 
-def vmapped(solver: Solver) -> Solver:
+def vmapped(solver: Solver | AskTell) -> Solver | AskTell:
     """The method over a leading axis of seeds: of x, theta, state and keys, and of what it tells.
 
     Args:
       solver: a method on one problem.
     Returns: Solver; every leaf of state and info has a leading axis [N]. One seed's numbers may differ from its single
       run by rounding.
+      A method that asks a person takes the seeds in turn: its networks fill the machine already.
     Cost: that of N seeds.
     """
+    if isinstance(solver, AskTell):
+        return solver._replace(init=jax.vmap(solver.init), ask=in_turn(solver.ask), tell=in_turn(solver.tell))
     return Solver(jax.vmap(solver.init), jax.vmap(solver.update))
+
+
+def in_turn(function: Callable) -> Callable:
+    """A function over a leading axis of its arguments, one after another in one program."""
+    return lambda *args: jax.lax.map(lambda arg: function(*arg), args)
 
 
 class Guarded(NamedTuple):
