@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from upperhand import comparison_store, store
 from upperhand.arms import CURRENCIES, Arm, affordable, armed, built, priced, spends, timed
 from upperhand.errors import BadInput
-from upperhand.forms import BilevelRL
+from upperhand.forms import BilevelRL, Population, Preference, Score
 from upperhand.record import exact_record
 from upperhand.run import Record, Sink
 from upperhand.settings import PLANNED, stored
@@ -93,6 +93,8 @@ def agreed(
     tuning_seeds: int | Sequence[int],
 ) -> Contest:
     """A Contest, checked. Raises: BadInput. Cost: the code of every arm is traced once."""
+    if isinstance(problem.upper, Score | Population | Preference):
+        raise BadInput("compare tunes in one program, and texts wait for a person: try `upperhand reproduce tweets`.")
     labels = [arm.label.casefold() for arm in arms]
     if not arms:
         raise BadInput("there is nothing to compare: name one arm at least.")

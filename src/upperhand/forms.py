@@ -93,3 +93,5 @@ class BilevelRL(NamedTuple):
     metrics: Callable[[Tree, Tree], Mapping[str, Scalar]] = lambda x, theta: {}  # what a row tells besides
     exact: Exact | None = None
     maps: Callable[[Any], Mapping[str, Any]] | None = None  # found x [N, dx] → arrays that the report draws
+    record: Callable[[Any, Any], Mapping[str, Any]] | None = None  # (state, told or None) → what a row tells; host code
+    texts: Callable[[Tree, Tree], Mapping[str, Any]] | None = None  # found x, y, both [N, ...] → texts.json; host code

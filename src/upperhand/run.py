@@ -169,15 +169,15 @@ def conversation(solver: AskTell, key: Keys, state: Any) -> Callable:
 
 
 def answered(answer: Callable[[np.ndarray, int], Any], asked: Asked, axes: int) -> jax.Array:
-    """What a person says of the texts of each start, one start after another; zeros where no answer is wanted."""
-    tokens, seeds, wanted = (np.asarray(leaf) for leaf in asked)
+    """What a person says of the texts of each start, one start after another; silence where no answer is wanted."""
+    tokens, seeds, wanted, silence = (np.asarray(leaf) for leaf in asked)
     if not axes:
-        return jnp.asarray(answer(tokens, int(seeds)) if wanted else np.zeros(len(tokens)), jnp.float32)
+        return jnp.asarray(answer(tokens, int(seeds)) if wanted else silence, silence.dtype)
     found = [
-        np.asarray(answer(*pair) if is_wanted else np.zeros(len(pair[0])), np.float32)
-        for pair, is_wanted in zip(zip(tokens, map(int, seeds), strict=True), wanted, strict=True)
+        np.asarray(answer(texts, int(seed)) if is_wanted else instead)
+        for texts, seed, is_wanted, instead in zip(tokens, seeds, wanted, silence, strict=True)
     ]
-    return jnp.asarray(np.stack(found))
+    return jnp.asarray(np.stack(found), silence.dtype)
 
 
 def first_told(info: Info, x: Tree) -> Told:

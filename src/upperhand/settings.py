@@ -12,12 +12,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from upperhand.errors import BadInput
+from upperhand.forms import BilevelRL, Population, Preference, Score
 from upperhand.schedule import Power
 
 HERE = Path(__file__).parent
 ROOMS = {
-    "problem": [(HERE / "problems", "upperhand.problems")],
-    "solver": [(HERE / "solvers" / "rl", "upperhand.solvers.rl")],
+    "problem": [(HERE / "problems", "upperhand.problems"), (HERE / "prepared", "upperhand.prepared")],
+    "solver": [
+        (HERE / "solvers" / "rl", "upperhand.solvers.rl"),
+        (HERE / "solvers" / "text", "upperhand.solvers.text"),
+    ],
     "experiment": [(HERE / "experiments", "upperhand.experiments")],
 }
 """Where builders and experiments live: folders, and the packages that they are."""
@@ -112,10 +116,27 @@ def build(room: str, name: str, given: Mapping[str, Any], *args: Any) -> Any:
     for setting in given:
         if setting not in known:
             raise unknown(f"setting of {name}", setting, known, f"It has {', '.join(known) or 'none'}.")
+    if room == "solver":
+        suited(name, args[0])
     try:
         return function(*args, **given)
     except (ValueError, TypeError) as error:
         raise BadInput(f"{name}: {' '.join(str(error).split())}") from error
+
+
+def for_texts(solver: str) -> bool:
+    """Whether a solver, by its name, is one for problems of texts."""
+    return files("solver")[resolve("solver", solver)][1].startswith("upperhand.solvers.text.")
+
+
+def suited(solver: str, problem: BilevelRL) -> None:
+    """BadInput where a solver is for texts and the problem is not, or the other way round."""
+    is_text = isinstance(problem.upper, Score | Population | Preference)
+    if is_text != for_texts(solver):
+        others = [name for name in names("solver") if for_texts(name) == is_text]
+        kind = ("problems of texts", "one") if not is_text else ("finite worlds", "a problem of texts")
+        wanted = f"{solver} is for {kind[0]}, and this is {'not ' if not is_text else ''}{kind[1]}"
+        raise BadInput(f"{wanted}: choose {', '.join(others)}.")
 
 
 def choices(kind: Any) -> dict[str, Any]:

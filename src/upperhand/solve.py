@@ -66,7 +66,7 @@ def solve(
       solver: a method on that problem.
       steps: updates.
       seeds: how many, which are then 0, 1, …, or which.
-      every: updates between two rows; a hundredth of the steps where not given.
+      every: updates between two rows; a hundredth of the steps where not given, a twentieth where a person is asked.
       out: a new run folder, written as the run goes on; nothing is written where not given.
       starts: x of each seed, [N, dx], instead of those that the seeds draw.
     Returns: Result.
@@ -113,7 +113,7 @@ def planned(
 ) -> Plan:
     """A Plan. Raises: BadInput where a number is not allowed."""
     whole_number("steps", steps)
-    every = max(1, steps // 100) if every is None else every
+    every = max(1, steps // (20 if isinstance(solver, AskTell) else 100)) if every is None else every
     whole_number("every", every)
     return Plan(problem, solver, steps, every, seed_numbers(seeds), starts)
 
@@ -217,7 +217,7 @@ def carry_out(plan: Plan, out: Path | None = None, sinks: Sequence[Sink] = (), *
             keeper = stack.enter_context(closing(checkpoints.Keeper(out, BETWEEN_CHECKPOINTS, count if rows else None)))
             chain = [write, remember, keeper]
         chain += [stack.enter_context(console.bar(plan.steps, plan.name)), *sinks]
-        options = {"steps": plan.steps, "every": plan.every, "record": plan.record or exact_record(plan.problem)}
+        options = {"steps": plan.steps, "every": plan.every, "record": plan.record or recorder(plan.problem)}
         try:
             run(solver, keys, state, **options, sinks=chain, spent=spent)
         except Diverged as error:
@@ -227,9 +227,20 @@ def carry_out(plan: Plan, out: Path | None = None, sinks: Sequence[Sink] = (), *
             saved(plan, out, keeper, latest[0], rows)
             raise
         saved(plan, out, keeper, latest[0], rows)
+        if out is not None and plan.problem.texts is not None:
+            found = jax.tree.map(np.asarray, (latest[0].x, latest[0].y))
+            store.write_texts(out, plan.problem.texts(*found))
     last = rows[-len(plan.seeds) :]
     value, gap = (np.array([row[name] for row in last]) if name in last[0] else None for name in ("value", "gap"))
     return Result(jax.tree.map(np.asarray, latest[0].x), value, gap, rows, out)
+
+
+def recorder(problem: BilevelRL) -> Record:
+    """What a row tells besides: what the oracle says, and what the problem itself records."""
+    oracle = exact_record(problem)
+    if problem.record is None:
+        return oracle
+    return lambda state, told: {**oracle(state, told), **problem.record(state, told)}
 
 
 def saved(plan: Plan, out: Path | None, keeper: Any, state: Any, rows: list[dict[str, Any]]) -> Path | None:

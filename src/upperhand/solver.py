@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from upperhand.types import Key, Scalar, Tree
 
@@ -43,7 +43,8 @@ class Asked(NamedTuple):
 
     tokens: Int[Array, "B T"]  # texts
     seed: Int[Array, ""]  # of whatever the answer draws
-    wanted: Bool[Array, ""]  # whether an answer is wanted at all in this update; zeros are given otherwise
+    wanted: Bool[Array, ""]  # whether an answer is wanted at all in this update
+    silence: Float[Array, "..."]  # what stands in the place of the answers where none is wanted
 
 
 class AskTell(NamedTuple):

@@ -15,6 +15,7 @@ import numpy as np
 from upperhand.errors import BadInput
 
 CONFIG, ROWS, SUMMARY, MAPS = "config.json", "rows.jsonl", "summary.json", "maps.npz"
+TEXTS = "texts.json"
 COMPARE = "compare.json"
 """What the folder of a comparison has, and a run folder has not."""
 EXPERIMENT = "experiment.json"
@@ -208,6 +209,11 @@ def write_maps(out: Path, maps: Mapping[str, Any]) -> None:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     write_whole(Path(out) / MAPS, buffer.getvalue())
+
+
+def write_texts(out: Path, found: Mapping[str, Any]) -> None:
+    """texts.json: what was written before and after, the learned lexicon, and what judges say."""
+    write_whole(Path(out) / TEXTS, json.dumps(found, indent=1, allow_nan=False) + "\n")
 
 
 def barely_begun(out: Path, seeds: Sequence[int]) -> None:

@@ -33,21 +33,20 @@ class Writer(NamedTuple):
 def answering(upper: Score | Population | Preference) -> Callable[[np.ndarray, int], np.ndarray]:
     """How the person of an upper objective is asked about a batch.
 
-    Score and Population: each text. Preference: each text beside the next one, the last beside the first, so that B
-    texts make B pairs.
+    Score and Population: each text. Preference: text i of the first half beside text i of the second, B/2 pairs.
 
     Args:
       upper: of a problem of texts.
-    Returns: (tokens [B, T], seed) → [B], of a Population [B, M]; host code. It raises BadInput, in one line, where the
-      person's program raises, gives another number of answers, or one that is not finite (NaN is allowed of a pair: it
-      was skipped).
+    Returns: (tokens [B, T], seed) → [B], of a Preference [B/2], of a Population [B, M]; host code. It raises
+      BadInput, in one line, where the person's program raises, gives another number of answers, or one that is not
+      finite (NaN is allowed of a pair: it was skipped).
     """
 
     def answer(tokens, seed):
         texts = upper.decode(tokens)
         try:
             if isinstance(upper, Preference):
-                found = upper.prefer(texts, [*texts[1:], *texts[:1]], seed)
+                found = upper.prefer(texts[: len(texts) // 2], texts[len(texts) // 2 :], seed)
             else:
                 found = (upper.traits if isinstance(upper, Population) else upper.person)(texts)
             found = np.asarray(found, np.float64)
@@ -58,8 +57,9 @@ def answering(upper: Score | Population | Preference) -> Callable[[np.ndarray, i
                 f"the person's program failed: {type(error).__name__}: {' '.join(str(error).split())}"
             ) from error
         axes = 2 if isinstance(upper, Population) else 1
-        if found.ndim != axes or len(found) != len(texts):
-            raise BadInput(f"the person must answer once for each of {len(texts)} texts: got shape {found.shape}.")
+        wanted, kind = (len(texts) // 2, "pairs") if isinstance(upper, Preference) else (len(texts), "texts")
+        if found.ndim != axes or len(found) != wanted:
+            raise BadInput(f"the person must answer once for each of {wanted} {kind}: got shape {found.shape}.")
         wrong = np.isinf(found) | (np.isnan(found) & (not isinstance(upper, Preference)))
         if wrong.any():
             place = int(np.argwhere(wrong)[0][0])

@@ -55,10 +55,12 @@ def inquire(problem_name: str, words: list[str]) -> int:
     import jax
 
     from upperhand.cli.check import check
-    from upperhand.forms import Return
+    from upperhand.forms import Return, Tabular
 
     with jax.enable_x64(True):
         problem = build("problem", problem_name, vars(given.problem))
+        if not isinstance(problem.upper, Return | Tabular):
+            raise BadInput(f"check is for finite worlds, and {problem_name} is one of texts.")
         options_of = {"temperatures": given.temperatures, "weights": given.weights}
         try:
             show(problem_name, given.points, check(problem, **options_of, points=given.points, seed=given.seed))

@@ -1,4 +1,4 @@
-"""The command line: list, run, compare, reproduce, check, resume, report."""
+"""The command line: list, run, compare, reproduce, check, resume, report, data."""
 
 import sys
 import warnings
@@ -20,6 +20,7 @@ Bilevel reinforcement learning: choose the reward, knowing that the agent will d
   check PROBLEM    the hypergradients against the exact one
   resume OUT       continue a run, a comparison or an experiment that was stopped
   report OUT       draw the figures and the page of a run, a comparison or an experiment
+  data NAME        fetch a data set once into the cache: tweets
 
 upperhand COMMAND --help tells more; upperhand --version tells the version.
 """
@@ -59,7 +60,7 @@ def dispatch(words: list[str]) -> int:
         print(f"upperhand {version('upperhand')}")
         return 0
     commands = {"list": list_all, "run": run, "compare": compare, "reproduce": reproduce, "check": check}
-    commands |= {"resume": resume, "report": report}
+    commands |= {"resume": resume, "report": report, "data": data}
     if words[0] not in commands:
         raise unknown("command", words[0], commands, f"It must be one of {', '.join(commands)}.")
     return commands[words[0]](words[1:])
@@ -122,6 +123,13 @@ def report(words: list[str]) -> int:
 
         print(f"page: {page(out)}")
     return 0
+
+
+def data(words: list[str]) -> int:
+    """`upperhand data NAME`."""
+    from upperhand.cli.data import data
+
+    return data(words)
 
 
 def check(words: list[str]) -> int:

@@ -14,13 +14,13 @@ from upperhand.cli.stopping import stoppable
 from upperhand.cli.wording import complain, leading
 from upperhand.settings import PLANNED, build, builder, names, resolve, restored, settings, stored
 
-SOLVER = "actor_critic"
-"""The method where none is given."""
+SOLVER, OTHERWISE = "actor_critic", {"tweets": "joint", "token_game": "joint"}
+"""The method where none is given, and of problems that want another."""
 
 
-def chosen(words: Sequence[str]) -> str:
+def chosen(words: Sequence[str], problem: str = "") -> str:
     """The solver that the words of a command line name, by which its flags are known."""
-    found = SOLVER
+    found = OTHERWISE.get(problem, SOLVER)
     for word, after in zip(words, [*words[1:], ""], strict=True):
         if word.startswith("--solver="):
             found = word.split("=", 1)[1]
@@ -64,7 +64,8 @@ def run(words: list[str]) -> int:
         print(f"\nproblems: {', '.join(names('problem'))}\nsolvers: {', '.join(names('solver'))}")
         print("\nupperhand run PROBLEM --solver SOLVER --help shows their settings.")
         return 0
-    problem_name, solver_name = resolve("problem", found[0]), chosen(found[1])
+    problem_name = resolve("problem", found[0])
+    solver_name = chosen(found[1], problem_name)
     from upperhand.cli.flags import parse
 
     prog = f"upperhand run {problem_name} --solver {solver_name}"

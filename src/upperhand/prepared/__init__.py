@@ -1,0 +1,3 @@
+"""Problems that need data and a trained model before there is a problem."""
+
+from upperhand.prepared.tweets import tweets as tweets

@@ -1,0 +1,166 @@
+"""Happy tweets: a small language model writes, a reward model pays it, and a person says what the texts are worth.
+
+    r_x(s, a)   of a lexicon x(a), or of a head on the reference's last hidden state
+    lower       E R_x − τ KL(π ‖ π_ref)
+    upper       −E U(y) + β KL(π ‖ π_ref) + (ridge/2) ‖x‖²       U: VADER's score of a text, or any Python function
+
+The reference π_ref is a four-layer transformer that is trained on tweets, or on a file of yours, and kept in a cache;
+the policy is π_ref with its two top layers set free. Other objectives: a person's preferences between pairs, and a
+share of happy texts in the population.
+
+Reference: Zeng, Bhatt, Ganesh, Koppel, "A Regularized Actor-Critic Algorithm for Bi-Level Reinforcement Learning",
+2026, second experiment; our reconstruction.
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from upperhand.errors import BadInput
+from upperhand.forms import BilevelRL, Population, Preference, Score
+from upperhand.judges import held_out
+from upperhand.judges.checked import checked
+from upperhand.judges.masking import masked
+from upperhand.judges.teachers import Teacher, labels, stochastic
+from upperhand.judges.vader import vader
+from upperhand.language.pretraining import Language, language
+from upperhand.mdps.tokens import write
+from upperhand.policies.transformer import writer
+from upperhand.prepared.evaluation import evaluation, lexicon_of, shown, writing
+from upperhand.rewards.text import TextReward, budgeted_lexicon, lexicon, linear_head, mlp_head
+
+READABLE = 30
+"""Tokens that a budgeted lexicon pays for."""
+RECORDED, JUDGED = 128, 512
+"""Fresh texts of each start that a row is judged by, and that a finished run is."""
+HAPPY, SHARE = 0.05, 0.7
+"""Of the population target: from which score on a text is happy, and the share of happy ones that is wanted."""
+
+
+def tweets(
+    *,
+    preset: Literal["tiny", "laptop", "full"] = "laptop",
+    corpus: str | None = None,
+    reward: Literal["lexicon", "budgeted", "linear", "mlp"] = "lexicon",
+    objective: Literal["score", "preference", "population"] = "score",
+    person: Callable[[list[str]], Any] | None = None,
+    teacher: Teacher = stochastic,
+    beta: float = 0.25,
+    ridge: float = 0.0,
+) -> BilevelRL:
+    """Make a language model write what a person likes, through a reward model that moves with it.
+
+    Args:
+      preset: size of the language model: tiny (made-up lines, seconds), laptop (tweets, minutes), full.
+      corpus: a text file to learn from instead, one text a line.
+      reward: lexicon (a weight a token), budgeted (of 30 tokens), linear or mlp (heads on the hidden state of π_ref).
+      objective: score (what the person says of a text), preference (which of two), population (a share of 0.7 happy).
+      person: any function texts → scores; VADER's compound score in [−1, 1] where not given.
+      teacher: how pairs are labelled from the scores, of judges/teachers.py.
+      beta: β, price of a nat of KL, in units of the score, where a run is given no budget of KL.
+      ridge: weight of ‖x‖²/2 in the upper loss.
+    Returns: BilevelRL of texts. Raises: ValueError in one line where data, a package or a setting is missing or wrong.
+    Cost: the language model is trained once, for minutes; afterwards it is read from the cache in a second.
+    """
+    for name, value, least in (("beta", beta, 0.0), ("ridge", ridge, 0.0)):
+        if not least <= value < float("inf"):
+            raise ValueError(f"{name} must be a finite number, at least 0: got {value!r}.")
+    model = language(preset, corpus)
+    score = checked(person or vader())
+    policy = writer(model.shape, model.weights, write, model.world)
+    pays = rewards(model)[reward]()
+    cost = lambda x: ridge / 2 * sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(x))  # noqa: E731
+    rest = {"decode": model.decode, "beta": beta, "cost": cost}
+    uppers = {
+        "score": lambda: Score(score, **rest),
+        "preference": lambda: Preference(lambda a, b, seed: labels(teacher, score, a, b, seed), **rest),
+        "population": lambda: Population(lambda texts: np.asarray(score(texts))[:, None] > HAPPY, unbalance, **rest),
+    }
+
+    def init(key):
+        key_x, key_y = jax.random.split(key)
+        return pays.init(key_x), policy.init(key_y)
+
+    written = writing(policy)
+    return BilevelRL(
+        mdp=model.world,
+        reward=pays.tokens,
+        policy=policy,
+        upper=uppers[objective](),
+        init=init,
+        project_x=pays.project,
+        record=recorder(model, written, score),
+        texts=lambda x, y: told(model, written, score, x, y),
+    )
+
+
+def unbalance(m):
+    """(share − wanted)², weighed so that a run feels it. Returns: []."""
+    return 4.0 * (m[0] - SHARE) ** 2
+
+
+def rewards(model: Language) -> dict[str, Callable[[], TextReward]]:
+    """The rewards of a language's texts by name."""
+    vocabulary, width = model.shape.vocabulary, model.shape.width
+    return {
+        "lexicon": lambda: lexicon(vocabulary),
+        "budgeted": lambda: budgeted_lexicon(vocabulary, tokens=READABLE),
+        "linear": lambda: linear_head(width),
+        "mlp": lambda: mlp_head(width),
+    }
+
+
+def recorder(model: Language, written: Callable, score: Callable) -> Callable[[Any, Any], dict[str, Any]]:
+    """(state, told) → score and KL of fresh texts, [] or [N]: the same for every method."""
+
+    def one(theta, count):
+        found = written(theta, jax.random.fold_in(jax.random.key(1), count), RECORDED)
+        return float(np.mean(score(model.decode(found.tokens)))), found.kl
+
+    def record(state, told):
+        counts = np.asarray(state.count)
+        if not counts.ndim:
+            return dict(zip(("score", "kl"), one(state.y, int(counts)), strict=True))
+        found = [one(jax.tree.map(lambda leaf: leaf[i], state.y), int(n)) for i, n in enumerate(counts)]  # noqa: B023
+        return {name: np.array(part) for name, part in zip(("score", "kl"), zip(*found, strict=True), strict=True)}
+
+    return record
+
+
+def unseen(model: Language) -> dict[str, Callable | None]:
+    """Judges that no run is trained on, by name; None where a package or the labels are missing."""
+
+    def one(make, *args):
+        try:
+            return make(*args)
+        except BadInput:
+            return None
+
+    found = {"afinn": one(held_out.afinn), "textblob": one(held_out.textblob)}
+    return found | {"learned": one(held_out.learned, model.labelled)}
+
+
+def told(model: Language, written: Callable, score: Callable, x: Any, y: Any) -> dict[str, Any]:
+    """texts.json: what is written before and after, the lexicon of the first seed, and what all judges say."""
+    judges = unseen(model)
+
+    def judged(theta, seed):
+        found = written(theta, jax.random.fold_in(jax.random.key(2), seed), JUDGED)
+        texts = model.decode(found.tokens)
+        scores = np.asarray(score(texts), float)
+        return evaluation(found, texts, scores, judges), shown(texts, scores, masked)
+
+    start = writer(model.shape, model.weights, write, model.world).init(jax.random.key(0))
+    seeds = len(jax.tree.leaves(y)[0])
+    base, before = judged(start, 0)
+    found = [judged(jax.tree.map(lambda leaf: leaf[i], y), i) for i in range(seeds)]  # noqa: B023
+    first = jax.tree.map(lambda leaf: leaf[0], x)
+    return {
+        "before": before,
+        "after": found[0][1],
+        "lexicon": lexicon_of(first, model.words, masked),
+        "judges": {"base": base, "seeds": [one for one, _ in found]},
+    }
