@@ -15,8 +15,11 @@ import upperhand.solvers.text as room
 from upperhand.errors import BadInput
 from upperhand.forms import BilevelRL, Population, Preference
 from upperhand.hypergradients import heard
+from upperhand.hypergradients.enumeration import polished
+from upperhand.hypergradients.every_text import every_text_exact
 from upperhand.judges.teachers import Teacher, labels
 from upperhand.problems import goal_placement, token_game
+from upperhand.problems.token_game import game
 from upperhand.run import run, seed_key
 from upperhand.settings import build, names
 from upperhand.solve import resume, solve
@@ -102,9 +105,7 @@ def test_it_climbs_counts_its_cost_and_is_traced_once(name):
     rows = []
     x, y = problem.init(seed_key(5))
     before = watched.init(x, y)
-    state = run(
-        watched, seed_key(6), before, steps=climb.steps, every=50, sinks=[lambda row, state: rows.append(row)]
-    )
+    state = run(watched, seed_key(6), before, steps=climb.steps, every=50, sinks=[lambda row, state: rows.append(row)])
     assert traces == {"ask": 1, "tell": 1}
     assert jax.tree.structure(before) == jax.tree.structure(state)
     assert [leaf.shape for leaf in jax.tree.leaves(before)] == [leaf.shape for leaf in jax.tree.leaves(state)]
@@ -122,29 +123,18 @@ def test_it_climbs_counts_its_cost_and_is_traced_once(name):
         assert reached < climb.away, reached
         start = float(problem.exact.value(x, problem.exact.temperature)) - problem.exact.best()[1]
         assert start > 0.4  # so that to climb means something
+        answers_to(problem, state)
 
 
-@every_solver
-def test_the_policy_reaches_the_law_that_x_asks_for(name):
-    if name in ("direct", "two_stream", "frozen", "buffered"):
-        away = 0.3
-    else:
-        away = 0.1
-    climb = CLIMBS[name]
-    problem = posed(climb.kind)
-    solver = made(name, problem)
-    x, y = problem.init(seed_key(1))
-    state = run(solver, seed_key(2), solver.init(x, y), steps=climb.steps, every=climb.steps)
-    tokens = problem.policy.write(seed_key(3), state.y, 4000)
-    mean = np.mean(problem.upper.person(problem.upper.decode(tokens))) if climb.kind == "score" else None
-    if mean is not None and name != "direct":
-        # E U under the Gibbs law of the found x, by weights of all texts of the reference
-        fresh = problem.policy.write(seed_key(4), y, 20000)
-        reading = problem.policy.read(fresh)
-        total = np.sum(problem.reward(state.x, reading), 1) / 0.5
-        weights = np.exp(total - total.max())
-        u = np.asarray(problem.upper.person(problem.upper.decode(fresh)))
-        assert abs(mean - weights @ u / weights.sum()) < away
+def answers_to(problem, state):
+    """The policy writes as the Gibbs law of its x does: E U of both, the law's by weights of the reference's texts."""
+    score = token_game(roughness=0.3).upper
+    u = lambda tokens: np.asarray(score.person(score.decode(tokens)))  # noqa: E731
+    fresh = problem.policy.write(seed_key(4), problem.policy.init(seed_key(0)), 20000)
+    total = np.sum(problem.reward(state.x, problem.policy.read(fresh)), 1) / 0.5
+    weights = np.exp(total - total.max())
+    mean = u(problem.policy.write(seed_key(3), state.y, 4000)).mean()
+    assert abs(mean - weights @ u(fresh) / weights.sum()) < 0.15
 
 
 @every_solver
@@ -178,7 +168,7 @@ def test_seeds_side_by_side_are_the_seeds_alone_and_a_resumed_run_is_the_same(na
 
 
 BAD = {
-    "batch": (0, 3, 2.0, -4),
+    "batch": (0, 3, -4),
     "temperature": (0.0, -1.0, float("nan")),
     "budget": (0.0, -1.0, float("inf")),
     "policy_step": (0.0, (0.1, -0.1)),
@@ -222,10 +212,18 @@ def test_other_objectives_are_served(name, kind):
     solver = made(name, problem, steps=60)
     rows = []
     x, y = problem.init(seed_key(0))
-    run(solver, seed_key(1), solver.init(x, y), steps=60, every=20, sinks=[lambda row, state: rows.append(row)])
-    if kind == "population":  # the share of texts of a good score comes nearer to 0.8
-        first, last = (abs(row["answered"] - 0.8) for row in (rows[1], rows[-1]))
-        assert last < max(first, 0.1)
+    sinks = [lambda row, state: rows.append(row)]
+    run_to = run(solver, seed_key(1), solver.init(x, y), steps=60, every=20, sinks=sinks).x
+    if kind == "population":
+        toy, found = game(letters=4, length=3, roughness=0.3), (x, run_to)
+        happy = (toy.scores > 0).astype(float)
+        oracle = every_text_exact(
+            toy.reward.tokens, toy.reading, toy.log_ref, lambda p, total: 4 * (p @ happy - 0.8) ** 2,
+            beta=0.5, cost=lambda x: 0.0 * jnp.sum(x), temperature=0.5,
+        )  # fmt: skip
+        best = polished(oracle, np.random.default_rng(0).normal(size=(4, len(x))))[1]
+        start, end = (float(oracle.value(point, 0.5)) - best for point in found)
+        assert start > 0.4 and end < 0.6 * start
     else:  # R_x explains the labels better than a coin
         assert rows[-1]["upper"] - 0.5 * rows[-1]["drift"] < np.log(2) - 0.01
 

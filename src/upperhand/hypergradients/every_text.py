@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from upperhand.forms import Exact
-from upperhand.hypergradients.gibbs import Tokens, totals
+from upperhand.hypergradients.gibbs import TokenReward, totals
 from upperhand.texts import Reading
 from upperhand.types import Scalar, Tree
 
@@ -27,7 +27,7 @@ def log_texts(log_pi: Float[Array, "N T V"], reading: Reading) -> Float[Array, "
 
 
 def every_text_exact(
-    reward: Tokens,
+    reward: TokenReward,
     reading: Reading,
     log_ref: np.ndarray,
     upper: Callable[[Float[Array, " N"], Float[Array, " N"]], Scalar],

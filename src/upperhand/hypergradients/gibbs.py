@@ -20,16 +20,16 @@ from jaxtyping import Array, Float
 from upperhand.texts import Reading
 from upperhand.types import Scalar, Tree
 
-Tokens = Callable[[Tree, Reading], Float[Array, "B T"]]
+TokenReward = Callable[[Tree, Reading], Float[Array, "B T"]]
 """(x, reading) → the reward of each token."""
 
 
-def totals(reward: Tokens, x: Tree, reading: Reading) -> Float[Array, " B"]:
+def totals(reward: TokenReward, x: Tree, reading: Reading) -> Float[Array, " B"]:
     """R_x(y) = Σ_t r_x(s_t, a_t) of each text. Returns: [B]."""
     return jnp.sum(reward(x, reading), 1)
 
 
-def pull(reward: Tokens, x: Tree, reading: Reading, c: Float[Array, " B"]) -> Tree:
+def pull(reward: TokenReward, x: Tree, reading: Reading, c: Float[Array, " B"]) -> Tree:
     """Σ_i c_i ∇ₓR_x(y_i). Returns: like x. Cost: one gradient, whatever B."""
     found, through = jax.vjp(lambda x: totals(reward, x, reading), x)
     return through(c.astype(found.dtype))[0]
@@ -94,7 +94,7 @@ def tilt(
 
 
 def two_policies(
-    reward: Tokens,
+    reward: TokenReward,
     x: Tree,
     readings: tuple[Reading, Reading],
     w: float | Scalar,

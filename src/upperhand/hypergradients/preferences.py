@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from upperhand.hypergradients.gibbs import Tokens, centred, covariance, pull, totals, uniform
+from upperhand.hypergradients.gibbs import TokenReward, centred, covariance, pull, totals, uniform
 from upperhand.texts import Reading
 from upperhand.types import Scalar, Tree
 
@@ -106,10 +106,12 @@ def fitted(loss: Callable[[Tree], Scalar], x: Tree, *, steps: int = 100) -> Tree
     return jax.lax.while_loop(goes, body, start)[0]
 
 
-def halves(total: Float[Array, " B"]) -> tuple[Float[Array, " P"], Float[Array, " P"]]:
-    """The rewards of the first and of the second texts of the pairs: text i is paired with text B/2 + i.
+def halves(total: Array) -> tuple[Array, Array]:
+    """What there is of the first and of the second texts of pairs: text i is paired with text B/2 + i.
 
-    Raises: ValueError for an odd number of texts.
+    Args:
+      total: [B, ...] rewards of the texts, or whatever else.
+    Returns: two [B/2, ...]. Raises: ValueError for an odd number of texts.
     """
     if total.shape[0] % 2:
         raise ValueError(f"pairs need an even number of texts: got {total.shape[0]}.")
@@ -141,7 +143,7 @@ def pair_scores(
 
 
 def preference(
-    reward: Tokens,
+    reward: TokenReward,
     x: Tree,
     reading: Reading,
     label: Float[Array, " P"],

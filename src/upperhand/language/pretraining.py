@@ -137,23 +137,22 @@ def train(preset: Preset, corpus: Corpus, folder: Path, say: Callable[[str], obj
     texts = prepare(preset, corpus)
     shape = preset.shape(texts.world.vocabulary)
     say(
-        f"training the {preset.name} language model on {texts.told['texts']:,} texts of {corpus.name} "
-        f"({texts.told['tokens']:,} tokens): {preset.steps:,} steps, about {preset.minutes:g} min on two cores; kept in "
-        f"{folder}"
+        f"training the {preset.name} language model on {texts.told['texts']:,} texts ({corpus.name}, "
+        f"{texts.told['tokens']:,} tokens): {preset.steps:,} steps, about {preset.minutes:g} min on two cores"
     )
     solver = learning(preset, shape, texts.world, texts.train)
     state, spent, rows = solver.init(initial(seed_key(SEED), shape), ()), Spent(), []
     every = max(1, preset.steps // RECORDS)
     if is_begun:
         state, spent, rows = continued(folder, Plan(None, solver, preset.steps, every, (SEED,)), state)
-        say(f"continuing at step {int(state.count):,}")
+        say(f"  continuing at step {int(state.count):,}")
     else:
         config = {"language": preset._asdict(), "corpus": corpus.name, "digest": corpus.digest, "recipe": RECIPE}
         store.create(folder, config)
     state, rows = to_the_end(preset, folder, solver, state, texts, say, spent=spent, rows=rows)
     put(preset, folder, shape, state.x, texts, rows[-1])
     checkpoints.clear(folder, -1)
-    say(f"{rows[-1]['validation']:.3f} nats a token on held-out texts after {rows[-1]['seconds'] / 60:.1f} min")
+    say(f"  kept in {folder}")
 
 
 def put(preset: Preset, folder: Path, shape: Shape, weights: Any, texts: Prepared, last: dict[str, Any]) -> None:

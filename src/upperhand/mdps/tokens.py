@@ -11,6 +11,9 @@ from jaxtyping import Array, Float, Int
 
 from upperhand.types import Key
 
+BLOCK = 64
+"""Tokens whose probabilities are summed before one of them is looked for."""
+
 
 class Tokens(NamedTuple):
     """Texts of at most `length` tokens. What follows a text is given by its tokens; only the policy is random."""
@@ -73,10 +76,20 @@ def write(
 
 
 def inverse(logits: Float[Array, "B V"], word: Float[Array, " B"]) -> Int[Array, " B"]:
-    """The first token whose running sum of probabilities exceeds a uniform number in [0, 1)."""
-    sums = jnp.cumsum(jnp.exp(logits - logits.max(-1, keepdims=True)), -1)
-    place = jnp.sum(sums <= word[:, None] * sums[:, -1:], -1, dtype=jnp.int32)
-    return jnp.minimum(place, logits.shape[-1] - 1)
+    """The first token whose running sum of probabilities exceeds a uniform number in [0, 1).
+
+    First the block of tokens is found, then the place in it: running sums over a whole vocabulary are slow.
+    """
+    B, V = logits.shape
+    p = jnp.exp(logits - logits.max(-1, keepdims=True))
+    p = jnp.pad(p, ((0, 0), (0, -V % BLOCK))).reshape(B, -1, BLOCK)
+    sums = jnp.cumsum(p.sum(-1), -1)
+    wanted = word[:, None] * sums[:, -1:]
+    block = jnp.minimum(jnp.sum(sums <= wanted, -1, keepdims=True), sums.shape[1] - 1)
+    before = jnp.where(block > 0, jnp.take_along_axis(sums, jnp.maximum(block - 1, 0), -1), 0)
+    inside = jnp.cumsum(jnp.take_along_axis(p, block[..., None], 1)[:, 0], -1)
+    place = jnp.minimum(jnp.sum(inside <= wanted - before, -1), jnp.sum(inside < inside[:, -1:], -1))
+    return (block[:, 0] * BLOCK + place).astype(jnp.int32)
 
 
 def every_text(world: Tokens) -> Int[np.ndarray, "N T"]:

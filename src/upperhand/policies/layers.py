@@ -23,7 +23,7 @@ SPREAD = 0.7
 
 Rows = Float[Array, "B S D"]
 Cache = tuple[tuple[Float[Array, "B H C d"], Float[Array, "B H C d"]], ...]  # keys and values of each layer
-Turn = tuple[Float[Array, "B 1 S d/2"], Float[Array, "B 1 S d/2"]]
+Turn = tuple[Float[Array, "B 1 S c"], Float[Array, "B 1 S c"]]  # c = d/2 angles
 
 
 def normal(key: Key, *shape: int, spread: float) -> nnx.Param:
@@ -52,6 +52,11 @@ def dropped(h: Array, key: Key | None, rate: float) -> Array:
     return jnp.where(jax.random.bits(key, h.shape, jnp.uint8) >= lost, h * (256 / (256 - lost)), 0)
 
 
+def parts(key: Key | None, count: int) -> list[Key | None]:
+    """Several keys of one, or none of none."""
+    return [None] * count if key is None else list(jax.random.split(key, count))
+
+
 class Block(nnx.Module):
     """h ← h + attention(norm h);  h ← h + down(relu(up(norm h))²)."""
 
@@ -67,7 +72,7 @@ class Block(nnx.Module):
 
     def __call__(self, h, turn, cache, mask, dropout=(None, 0.0)):
         key, rate = dropout
-        keys = (None, None) if key is None else jax.random.split(key)
+        keys = parts(key, 2)
         attended, cache = self.attend(rms_norm(h, self.before[...]), turn, cache, mask)
         h = h + dropped(attended @ self.out[...], keys[0], rate)
         wide = jnp.square(jax.nn.relu(rms_norm(h, self.between[...]) @ self.up[...]))
@@ -76,8 +81,8 @@ class Block(nnx.Module):
     def attend(self, h, turn, cache, mask):
         """Softmax attention of every head; with a cache, over it and what it is given by these positions."""
         B, S, D = h.shape
-        parts = (h @ self.qkv[...]).reshape(B, S, 3, self.heads, D // self.heads).transpose(2, 0, 3, 1, 4)
-        q, k, v = rotated(parts[0], turn), rotated(parts[1], turn), parts[2]
+        three = (h @ self.qkv[...]).reshape(B, S, 3, self.heads, D // self.heads).transpose(2, 0, 3, 1, 4)
+        q, k, v = rotated(three[0], turn), rotated(three[1], turn), three[2]
         if cache is not None:
             keys, values, start = cache
             k, v = (jax.lax.dynamic_update_slice_in_dim(*pair, start, 2) for pair in ((keys, k), (values, v)))
@@ -117,7 +122,7 @@ class Transformer(nnx.Module):
         Returns: [B, S, V], and the cache with these tokens, or None.
         """
         key, rate = dropout
-        keys = [None] * (self.count + 1) if key is None else jax.random.split(key, self.count + 1)
+        keys = parts(key, self.count + 1)
         h = dropped(self.embed(tokens), keys[-1], rate)
         h, cache = self.through(h, positions, cache, mask, dropout=(keys, rate))
         return self.logits(self.normed(h)), cache
@@ -126,7 +131,7 @@ class Transformer(nnx.Module):
         """First hidden states, of size 1."""
         return self.embedding[...][tokens] * math.sqrt(self.width)
 
-    def through(self, h, positions, cache=None, mask=None, *, layers=None, dropout=(None, 0.0)):
+    def through(self, h, positions, cache=None, mask=None, *, layers=None, dropout=((), 0.0)):
         """Hidden states through the layers [first, last) of `layers`, or all, and their cache or None."""
         first, last = layers or (0, self.count)
         keys, rate = dropout
@@ -138,7 +143,7 @@ class Transformer(nnx.Module):
         turn, caches = self.turn(positions, h.dtype), []
         for place in range(first, last):
             held = None if cache is None else (*cache[place], start)
-            h, held = self.layers[place](h, turn, held, mask, (keys and keys[place], rate))
+            h, held = self.layers[place](h, turn, held, mask, (keys[place] if keys else None, rate))
             caches.append(held)
         return h, None if cache is None else tuple(caches)
 

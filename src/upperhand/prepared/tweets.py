@@ -18,6 +18,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from upperhand.errors import BadInput
 from upperhand.forms import BilevelRL, Population, Preference, Score
@@ -31,6 +32,7 @@ from upperhand.mdps.tokens import write
 from upperhand.policies.transformer import writer
 from upperhand.prepared.evaluation import evaluation, lexicon_of, shown, writing
 from upperhand.rewards.text import TextReward, budgeted_lexicon, lexicon, linear_head, mlp_head
+from upperhand.types import Scalar
 
 READABLE = 30
 """Tokens that a budgeted lexicon pays for."""
@@ -73,12 +75,6 @@ def tweets(
     policy = writer(model.shape, model.weights, write, model.world)
     pays = rewards(model)[reward]()
     cost = lambda x: ridge / 2 * sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(x))  # noqa: E731
-    rest = {"decode": model.decode, "beta": beta, "cost": cost}
-    uppers = {
-        "score": lambda: Score(score, **rest),
-        "preference": lambda: Preference(lambda a, b, seed: labels(teacher, score, a, b, seed), **rest),
-        "population": lambda: Population(lambda texts: np.asarray(score(texts))[:, None] > HAPPY, unbalance, **rest),
-    }
 
     def init(key):
         key_x, key_y = jax.random.split(key)
@@ -89,7 +85,7 @@ def tweets(
         mdp=model.world,
         reward=pays.tokens,
         policy=policy,
-        upper=uppers[objective](),
+        upper=posed(Score(score, model.decode, beta, cost), objective, teacher),
         init=init,
         project_x=pays.project,
         record=recorder(model, written, score),
@@ -97,7 +93,19 @@ def tweets(
     )
 
 
-def unbalance(m):
+def posed(
+    upper: Score, objective: Literal["score", "preference", "population"], teacher: Teacher = stochastic
+) -> Score | Preference | Population:
+    """An upper objective of the same person: the scores themselves, preferences by them, or a share of happy texts."""
+    score, *rest = upper
+    if objective == "preference":
+        return Preference(lambda first, second, seed: labels(teacher, score, first, second, seed), *rest)
+    if objective == "population":
+        return Population(lambda texts: np.asarray(score(texts))[:, None] > HAPPY, unbalance, *rest)
+    return upper
+
+
+def unbalance(m: Float[Array, " M"]) -> Scalar:
     """(share − wanted)², weighed so that a run feels it. Returns: []."""
     return 4.0 * (m[0] - SHARE) ** 2
 

@@ -1,32 +1,13 @@
 """The tables of the four-rooms experiment, as cells of (text, small print, bold), and as Markdown."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from upperhand.report import entries
+from upperhand.report.entries import NONE, Entry, Table
 from upperhand.report.experiment import verdict_of
 from upperhand.report.experiment_words import chance
 from upperhand.report.four_rooms import NEAR
 from upperhand.report.writing import count, fixed, number
-
-
-class Entry(NamedTuple):
-    """A cell of a table."""
-
-    text: str
-    small: Sequence[str] = ()  # lines of small print
-    strong: bool = False
-
-
-class Table(NamedTuple):
-    """A table with a heading of its own."""
-
-    title: str
-    columns: Sequence[str]  # the first is of the labels
-    rows: Sequence[tuple[str, Sequence[Entry]]]
-    note: str
-
-
-NONE = Entry("–")
 
 
 def tables(told: dict[str, Any]) -> list[Table]:
@@ -121,16 +102,4 @@ KINDS = {"steps": "step", "heats": "heat"}
 
 def markdown(told: dict[str, Any]) -> str:
     """OUT/table.md: every table."""
-    return "\n".join(f"**{one.title}**\n\n{_lines(one)}\n\n{one.note}\n" for one in tables(told))
-
-
-def _lines(one: Table) -> str:
-    lines = [list(one.columns), ["---"] * len(one.columns)]
-    lines += [[label, *map(_plain, entries)] for label, entries in one.rows]
-    return "\n".join(f"| {' | '.join(text.replace('|', ' ') for text in line)} |" for line in lines)
-
-
-def _plain(entry: Entry) -> str:
-    text = f"**{entry.text}**" if entry.strong else entry.text
-    small = [f"({one})" if " to " in one else one for one in entry.small]
-    return " ".join([text, *small])
+    return entries.markdown(tables(told))

@@ -9,8 +9,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from upperhand.report import curves, maps, style, tables, words
+from upperhand.report import curves, maps, style, tables, texts_folder, texts_run, words
 from upperhand.report.folder import Folder, read
+from upperhand.report.texts_folder import Texts
 
 FIGURES = {
     "landscape": maps.landscape,
@@ -34,39 +35,43 @@ def write(out: Path | str) -> Path:
     Raises: ValueError in one line, as `folder.read`, before anything is written.
     """
     folder = read(Path(out))
-    drawn = figures(folder)
-    return replace(folder.path / "report.html", render(folder, drawn))
+    texts = texts_folder.read(folder)
+    drawn = figures(folder, texts)
+    return replace(folder.path / "report.html", render(folder, drawn, texts))
 
 
-def figures(folder: Folder) -> dict[str, Path]:
+def figures(folder: Folder, texts: Texts | None) -> dict[str, Path]:
     """The PNGs that the folder has data for; what an older report drew and this one does not is removed."""
-    return saved(folder.path / "figures", {name: draw(folder) for name, draw in FIGURES.items()})
+    drawn = {name: draw(folder) for name, draw in FIGURES.items()}
+    return saved(folder.path / "figures", drawn | texts_run.figures(folder, texts))
 
 
-def render(folder: Folder, drawn: dict[str, Path]) -> str:
+def render(folder: Folder, drawn: dict[str, Path], texts: Texts | None) -> str:
     """The page as text, with every image inside it.
 
     Args:
       folder: a run.
       drawn: name → PNG, as `figures` gives it.
+      texts: what it wrote, where it wrote any.
     Returns: HTML; every text of the folder is escaped.
     """
     config, starts, updates = folder.config, len(folder.config["seeds"]), int(folder.rows["step"][0, -1])
     about, lines, method = words.story(folder)
     columns, seeds, left_out = tables.seeds(folder)
     problem, solver = words.plain(config["problem"]), words.plain(config["solver"])
+    captions = words.captions(folder) | ({} if texts is None else texts_run.captions())
     return filled(
-        "page.html.jinja",
+        "page.html.jinja" if texts is None else "texts_run.html.jinja",
         problem=problem,
         eyebrow=f"{problem} · {solver} · {starts} {'start' if starts == 1 else 'starts'} · {updates:,} updates",
         starts=starts,
-        headline=words.headline(folder),
-        lede=words.lede(folder),
+        headline=(texts and texts_run.headline(folder, texts)) or words.headline(folder),
+        lede=(texts and texts_run.lede(folder, texts)) or words.lede(folder),
         notices=words.notices(folder),
         about=about,
         lines=lines,
         method=method,
-        figures=inlined(drawn, words.captions(folder)),
+        figures=inlined(drawn, captions),
         columns=columns,
         seeds=seeds,
         near=curves.NEAR,
@@ -75,6 +80,7 @@ def render(folder: Folder, drawn: dict[str, Path]) -> str:
         settings=tables.settings(folder),
         config="config.json",
         command=config["command"] if isinstance(config.get("command"), str) else "",
+        **({} if texts is None else texts_run.told(folder, texts)),
     )
 
 

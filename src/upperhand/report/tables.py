@@ -16,6 +16,9 @@ FIGURES = {
     "gap": "gap to the best known",
     "upper": "own upper estimate",
     "lower": "own lower estimate",
+    "score": "score of the texts",
+    "kl": "KL to π_ref, nats a text",
+    "labels": "labels",
     "hypergradient_error": "hypergradient error, relative",
     "hypergradient_cosine": "hypergradient cosine",
     "hypergradient_norm": "hypergradient norm",
@@ -37,10 +40,20 @@ def columns(folder: Folder) -> dict[str, list[str]]:
     if x is not None and x.shape[-1] <= PRINTED:
         told["start x"] = [place(path[0]) for path in x]
         told["found x"] = [place(path[-1]) for path in x]
-    written = {"value": fixed, "gap": small, "upper": fixed, "samples": count, "seconds": lambda last: fixed(last, 1)}
+    written = {
+        "value": fixed,
+        "gap": small,
+        "upper": fixed,
+        "score": fixed,
+        "kl": fixed,
+        "samples": count,
+        "seconds": lambda last: fixed(last, 1),
+    }
     for name, write in written.items():
         if name in rows and not (name == "upper" and "value" in rows):
-            told["own estimate" if name == "upper" else name] = [write(float(last)) for last in rows[name][:, -1]]
+            told[{"upper": "own estimate", "kl": "KL"}.get(name, name)] = [
+                write(float(last)) for last in rows[name][:, -1]
+            ]
     return told
 
 

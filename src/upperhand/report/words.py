@@ -56,11 +56,31 @@ STORIES = {
             ("rewarded by", "rₓ(s, a) = scale · r₀(s, a) + most · x(cell)"),
         ],
     ),
+    "tweets": (
+        "A language model writes short texts. A reward model x pays it for its words, and it answers with what pays "
+        "best without moving far from what it was. Somebody scores whole texts, and x is chosen so that the texts "
+        "written in answer to it score well.",
+        [
+            ("minimise over x", "Φ(x) = −E U(y) + β · KL( π* ‖ π_ref ) + cost(x)"),
+            ("where", "π*(y) maximises E Rₓ(y) − τ · KL( π ‖ π_ref )"),
+            ("rewarded by", "Rₓ(y) = Σ rₓ(sₜ, aₜ), over the tokens of the text"),
+        ],
+    ),
 }
 
 METHODS = {
     "actor_critic": "Method: the single-loop, first-order regularised actor-critic. The penalty 1/w holds the agent "
     "to its own best policy; the temperature τ attenuates along the run.",
+    "joint": "Method: reward model and policy together, in one stream. x follows the hypergradient of the score "
+    "through the policy that answers it.",
+    "two_stream": "Method: reward model and policy together, in two streams: a second policy is best for the reward "
+    "and w times the score, and x moves by what the two write differently.",
+    "alternating": "Method: in turns, the reward model is fitted to what a person says of fresh texts, and the policy "
+    "follows it.",
+    "buffered": "Method: in turns, the reward model is fitted to all pairs so far, and the policy follows it.",
+    "frozen": "Method: the reward model is fitted once, to pairs of the language model’s own texts; then the policy "
+    "follows it.",
+    "direct": "Method: reinforcement learning on the scores themselves, without a reward model; x stays where it is.",
 }
 
 
