@@ -103,12 +103,14 @@ def positive(name: str, value: float) -> float:
     return value
 
 
-def whole(name: str, value: Any, length: int) -> tuple[int, ...]:
-    """The value, if it is `length` whole numbers of at least 1, else ValueError."""
+def whole(name: str, value: Any, length: int, least: int = 1) -> tuple[int, ...]:
+    """The value, if it is `length` whole numbers of at least `least`, else ValueError."""
     if (
         not isinstance(value, tuple | list)
         or len(value) != length
-        or not all(_number(part) and isinstance(part, int) and part >= 1 for part in value)
+        or not all(_number(part) and isinstance(part, int) and part >= least for part in value)
     ):
-        raise ValueError(f"{name} must be {length} whole number{'s' * (length > 1)} of at least 1: got {value!r}.")
+        raise ValueError(
+            f"{name} must be {length} whole number{'s' * (length > 1)} of at least {least}: got {value!r}."
+        )
     return tuple(value)

@@ -216,6 +216,15 @@ def write_texts(out: Path, found: Mapping[str, Any]) -> None:
     write_whole(Path(out) / TEXTS, json.dumps(found, indent=1, allow_nan=False) + "\n")
 
 
+def read_texts(out: Path) -> dict[str, Any]:
+    """texts.json of a finished run. Raises: BadInput where it is missing or damaged."""
+    path = Path(out) / TEXTS
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        raise BadInput(f"{path} is missing or damaged: finish the run with `upperhand resume {out}`.") from None
+
+
 def barely_begun(out: Path, seeds: Sequence[int]) -> None:
     """BadInput where a folder without checkpoints holds rows after step 0: its checkpoints were lost."""
     path = Path(out) / ROWS

@@ -15,6 +15,8 @@ from upperhand.run import run
 WORLD = Tokens(24, 8)
 SHAPE = Shape(24, 8, 16, 2, 2)
 
+of_rows = jax.jit(lambda weights, rows: nats(SHAPE, WORLD, weights, rows))
+
 
 def texts(count: int, world: Tokens = WORLD, seed: int = 0) -> np.ndarray:
     """Ended texts of random lengths, 1 to T tokens."""
@@ -68,7 +70,7 @@ def test_packed_rows_cost_what_their_texts_cost_one_by_one():
     chosen = np.take_along_axis(np.asarray(reading.log_ref), tokens[..., None], -1)[..., 0]
     wanted = -(chosen * (tokens != WORLD.pad)).sum()
     rows = packed(tokens, 20, WORLD)
-    found = nats(SHAPE, WORLD, weights, rows)
+    found = of_rows(weights, rows)
     assert float(found.nats) == pytest.approx(wanted, rel=1e-10)
     assert float(found.tokens) == (tokens != WORLD.pad).sum()
     assert validation(SHAPE, WORLD, rows, batch=7)(weights) == pytest.approx(wanted / (tokens != 0).sum(), rel=1e-10)
@@ -129,7 +131,7 @@ def test_every_row_is_met_before_any_is_met_again():
     for _ in range(2):
         state, info = update(jax.random.key(0), state)
         total += float(info.upper) * float(info.cost.samples)
-    assert total == pytest.approx(float(nats(SHAPE, WORLD, weights, rows).nats), rel=1e-5)
+    assert total == pytest.approx(float(of_rows(weights, rows).nats), rel=1e-5)
     assert int(state.count) == 2
 
 

@@ -115,7 +115,7 @@ def test_a_policy_is_told_the_position_and_keeps_its_memory():
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
-@pytest.mark.parametrize("size", [5, 64, 65, 2048])
+@pytest.mark.parametrize("size", [5, 64, 200])
 def test_the_ends_of_the_uniform_numbers(dtype, size):
     """0 gives the first possible token, the largest number below 1 the last; impossible ones are never given."""
     possible = np.random.default_rng(size).random(size) < 0.3

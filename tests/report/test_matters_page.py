@@ -83,8 +83,11 @@ def test_a_toy_figure_is_reproduced_within_three_errors_of_the_difference(tmp_pa
     error = np.sqrt((4.0**2 + 4.0**2) / 50)
     for at, off in ((1, 2.9 * error), (2, 3.1 * error + 0.05)):
         ties["ties"][at]["frozen"] = [value + off for value in ties["ties"][at]["frozen"]]
+    ties["ties"][4]["frozen"][:2] = [None, None]  # instances without a figure are left out
     put(out, "ties", ties)
     rows = table(read(out))["toy"]["ties"]
+    assert rows[4]["frozen"]["mean"] == pytest.approx(np.mean(ties["ties"][4]["frozen"][2:]))
+    assert [row["frozen"]["instances"] for row in rows] == [50, 50, 50, 50, 48]
     assert [row["frozen"]["reproduced"] for row in rows] == [True, True, False, False, True]
 
 

@@ -149,6 +149,9 @@ def test_an_arm_above_the_budget_is_not_ranked(tmp_path):
     told = ended(out, {"direct": [0.9] * 3}, kl=3.21)
     assert told["best"] == "joint" and headline(told).startswith("joint raises the score from 0.13")
     assert any("direct ends at KL 3.2" in text for text in notices(read(out), told))
+    told = ended(out, {"direct": [0.9] * 3}, kl=2.3)
+    assert told["best"] == "direct"
+    assert any("Far below the budget of 3: direct ends at KL 2.3." in text for text in notices(read(out), told))
     told = ended(out, {"direct": [0.9] * 3, "joint": [0.5] * 3}, kl=4.0)
     assert told["best"] is None and headline(told) == "Happy tweets: no arm holds the KL budget of 3 in every seed"
     about = json.loads((out / "experiment.json").read_text())

@@ -3,7 +3,8 @@
 A reward model z weighs the features φ of a text, in units of the score U; the agent gets x = z/τ, and τ holds its
 KL at the budget. A round: B texts of the agent of x, their scores, and
 
-    z ← z + η (C + ridge)⁻¹ g                   C the covariance of φ, a running mean;  log τ ← log τ + rate (KL/budget − 1)
+    z ← z + η (C + ridge)⁻¹ g        C the covariance of φ, a running mean
+    log τ ← log τ + rate (KL/budget − 1)
 
     least squares    g = Cov(φ, U − zφ)                  fits what the agent is paid for to the score
     Bradley–Terry    g ∝ Σ (σ(ΔU/T) − σ(zΔφ/T)) Δφ       over all pairs of the batch, with the person's exact odds
@@ -15,6 +16,7 @@ score of a text: the preference arm gets all pairs of B scored texts, more than 
 What comes out is the mean of z over the second half of the rounds, at the τ that then holds the budget.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -26,10 +28,10 @@ LONGEST = 0.25
 """A step of x has at most this share of the budget as its KL, as C has it."""
 TEMPERATURE = 0.25
 """T of the person's odds, in units of U."""
-FROZEN, MOVING = ("frozen_ls", "frozen_bt"), ("alternating_ls", "alternating_bt", "joint")
+ARMS = ("alternating_ls", "alternating_bt", "joint", "frozen_ls", "frozen_bt")
 UNLABELLED = 512
 """Texts of π_ref, without labels, that C begins with."""
-FITS = (64, 256, 512)
+SETTLED = 256
 """Texts a lane by which τ is set at the end, without labels."""
 
 
@@ -38,6 +40,7 @@ class Round(NamedTuple):
 
     texts: Any  # [L, B, …] as the agent knows them
     features: np.ndarray  # [L, B, k] φ
+    slopes: np.ndarray | None  # [L, B, k] ∇ₓ log π_x, where it is known without asking for it
     log_ratio: np.ndarray  # [L, B] log π_x/π_ref
     kl: np.ndarray  # [L] KL(π_x ‖ π_ref) of a text, exact or over these texts
     own: np.ndarray  # [L, B] r₀, or 0
@@ -50,6 +53,7 @@ class Agent(NamedTuple):
     play: Callable[[Sequence[Any], np.ndarray, int], Round]  # (seed of each lane, x [L, k], B) → texts of π_x
     pull: Callable[[Round, np.ndarray, np.ndarray], np.ndarray]  # (round, x, c [L, B]) → Σ c ∇ₓ log π_x, [L, k]
     scores: Callable[[Round], np.ndarray]  # U of each text, [L, B]: the person
+    exact: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] | None = None  # x → (E U, KL) [L], where it is known
 
 
 class Lanes(NamedTuple):
@@ -137,31 +141,105 @@ def moved(agent: Agent, lanes: Lanes, rounds: int) -> tuple[np.ndarray, np.ndarr
     return kept[0] / weight, np.exp(kept[1] / weight)
 
 
-def frozen(agent: Agent, arm: str, seeds: Sequence[int], rounds: int) -> np.ndarray:
-    """z [N, k] of a reward model that is fitted once, to as many labels of texts of π_ref."""
-    k, count = len(agent.names), len(seeds)
-    rounds = [agent.play([(seed, 0, step) for seed in seeds], np.zeros((count, k)), BATCH) for step in range(rounds)]
-    heard = [(found.features, agent.scores(found)) for found in rounds]
+def frozen(agent: Agent, lanes: Lanes, rounds: int) -> np.ndarray:
+    """z [L, k] of reward models that are fitted once, to as many labels of texts of π_ref; the budget has no part."""
+    k = len(agent.names)
+    seeds = list(dict.fromkeys(lanes.seeds))
+    zero = np.zeros((len(seeds), k))
+    found = [agent.play([(seed, 0, step) for seed in seeds], zero, BATCH) for step in range(rounds)]
+    heard = [(each.features, agent.scores(each)) for each in found]
     c = np.mean([covariance(features) for features, _ in heard], 0)
-    curve, z = c + 1e-3 * np.einsum("lkk->lk", c)[:, :, None] * np.eye(k) + 1e-9 * np.eye(k), np.zeros((count, k))
-    for _ in range(1 if arm == "frozen_ls" else 60):
-        g = np.mean([(squares if arm == "frozen_ls" else odds)(z, *each) for each in heard], 0)
-        z = z + np.linalg.solve(curve, g[:, :, None])[:, :, 0]
-    return z
+    curve = c + (1e-3 * np.einsum("lkk->lk", c) + 1e-9)[:, :, None] * np.eye(k)
+    fits = {}
+    for arm, rule, steps in (("frozen_ls", squares, 1), ("frozen_bt", odds, 100)):
+        z = zero
+        for _ in range(steps if arm in lanes.arms else 0):
+            g = np.mean([rule(z, *each) for each in heard], 0)
+            z = z + np.linalg.solve(curve, g[:, :, None])[:, :, 0]
+        fits[arm] = z
+    return np.array([fits[arm][seeds.index(seed)] for arm, seed in zip(lanes.arms, lanes.seeds, strict=True)])
 
 
-def settled(agent: Agent, z: np.ndarray, tau: np.ndarray, budgets: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
-    """τ [L] at which the agent's KL is the budget, as KL ∝ 1/τ² has it, on growing batches without labels."""
-    for step, batch in enumerate(FITS):
-        found = agent.play([(seed, 2, step) for seed in seeds], z / tau[:, None], batch)
-        tau = tau * np.clip(found.kl / budgets, 0.25, 4.0) ** 0.5
-    return tau
+def settled(agent: Agent, lanes: Lanes, z: np.ndarray, tau: np.ndarray) -> np.ndarray:
+    """τ [L] at which the agent's KL is nearest to the budget, on the same random numbers each time.
+
+    Secants of log KL in log τ; half the way between what was too much and what was too little, where a secant leaves
+    that. Where KL is not exact it is that of SETTLED texts, without labels.
+    """
+    at, slope, last = np.log(tau), np.full(len(tau), -1.5), None
+    low, high, best = np.full(len(tau), -np.inf), np.full(len(tau), np.inf), (at, np.full(len(tau), np.inf))
+    for _ in range(8 if agent.exact is None else 40):
+        x, keys = z * np.exp(-at)[:, None], [(seed, 2) for seed in lanes.seeds]
+        kl = agent.play(keys, x, SETTLED).kl if agent.exact is None else agent.exact(x)[1]
+        over = np.log(np.maximum(kl, 1e-3) / lanes.budgets)
+        best = np.where(np.abs(over) < best[1], at, best[0]), np.minimum(np.abs(over), best[1])
+        low, high = np.where(over > 0, np.maximum(low, at), low), np.where(over <= 0, np.minimum(high, at), high)
+        if last is not None:
+            run = at - last[0]
+            is_moved = np.abs(run) > 1e-9
+            slope = np.where(is_moved, np.minimum((over - last[1]) / np.where(is_moved, run, 1.0), -0.5), slope)
+        last, after = (at, over), at - np.clip(over / slope, -0.7, 0.7)
+        is_outside = np.isfinite(low) & np.isfinite(high) & ((after <= low) | (after >= high))
+        at = np.where(is_outside, (np.where(is_outside, low, 0) + np.where(is_outside, high, 0)) / 2, after)
+    return np.exp(best[0])
 
 
-def outcomes(agent: Agent, z: np.ndarray, tau: np.ndarray, seeds: Sequence[int], texts: int) -> dict[str, np.ndarray]:
-    """Score, its standard error and KL of each lane on fresh texts, the same random numbers for every arm."""
+def outcomes(agent: Agent, lanes: Lanes, x: np.ndarray, texts: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, list]:
+    """Score, its standard error and KL of each lane, [L], and the texts: fresh ones, of the same random numbers."""
+    if agent.exact is not None:
+        score, kl = agent.exact(x)
+        return score, np.zeros(len(score)), kl, []
     size = min(texts, 256)
-    rounds = [agent.play([(seed, 3, at) for seed in seeds], z / tau[:, None], size) for at in range(texts // size)]
-    u = np.concatenate([agent.scores(found) for found in rounds], 1)
-    error = u.std(1, ddof=1) / u.shape[1] ** 0.5
-    return {"score": u.mean(1), "error": error, "reached": np.mean([found.kl for found in rounds], 0), "rounds": rounds}
+    found = [agent.play([(seed, 3, at) for seed in lanes.seeds], x, size) for at in range(-(-texts // size))]
+    u = np.concatenate([agent.scores(each) for each in found], 1)
+    written = np.concatenate([each.texts for each in found], 1)
+    return u.mean(1), u.std(1, ddof=1) / u.shape[1] ** 0.5, np.mean([each.kl for each in found], 0), list(written)
+
+
+def lanes_of(arms: Sequence[str], budgets: Sequence[float], seeds: Sequence[int]) -> Lanes:
+    """Every arm at every budget with every seed, the last fastest."""
+    rows = [(arm, budget, seed) for arm in arms for budget in budgets for seed in seeds]
+    return Lanes([row[0] for row in rows], np.array([row[1] for row in rows], float), [row[2] for row in rows])
+
+
+def contest(
+    agent: Agent,
+    arms: Sequence[str],
+    budgets: Sequence[float],
+    seeds: Sequence[int],
+    *,
+    labels: int,
+    texts: int,
+    beside: Callable[[Any], dict[str, float]] | None = None,
+) -> list[dict[str, Any]]:
+    """Every arm at every budget of KL.
+
+    Args:
+      agent: who answers.
+      arms: names, the frozen ones last.
+      budgets: KL, nats a text.
+      seeds: of the labels' texts, the same for every arm.
+      labels: of each arm, budget and seed.
+      texts: fresh ones behind each score.
+      beside: texts of a lane → what is told beside its score.
+    Returns: an entry each of arm and budget.
+    """
+    rounds, began = max(1, labels // BATCH), time.perf_counter()
+    moving, still = ([arm for arm in arms if arm.startswith("frozen") == is_frozen] for is_frozen in (False, True))
+    runs = [lanes_of(group, budgets, seeds) for group in (moving, still)]
+    z, tau = moved(agent, runs[0], rounds)
+    z = np.concatenate([z, frozen(agent, runs[1], rounds)]) if still else z
+    tau = np.concatenate([tau, np.full(len(z) - len(tau), 0.15)])
+    lanes = lanes_of([*moving, *still], budgets, seeds)
+    x = z / settled(agent, lanes, z, tau)[:, None]
+    score, error, kl, written = outcomes(agent, lanes, x, texts)
+    told = [beside(each) for each in written] if beside else [{}] * len(score)
+    seconds, size = (time.perf_counter() - began) / len(lanes.arms), len(seeds)
+    entries = []
+    for first in range(0, len(lanes.arms), size):
+        here = slice(first, first + size)
+        entry = {"arm": lanes.arms[first], "kl": float(lanes.budgets[first]), "score": score[here].tolist()}
+        entry |= {"reached": kl[here].tolist(), "error": error[here].tolist(), "x": x[first].tolist()}
+        entry |= {name: [one[name] for one in told[here]] for name in told[first]}
+        entries.append(entry | {"seconds": seconds * size})
+    return entries

@@ -3,8 +3,8 @@
     π_ref(a | s) = λ_s bigram + (1 − λ_s) unigram            Witten–Bell: λ_s by how often and how variously s goes on
     π_t(a | s) ∝ π_ref(a | s) exp(Q_t(a)),  Q_t(a) = x_a + γ V_{t+1}(a),  V_t(s) = log Σ_a π_ref(a | s) exp Q_t(a)
 
-backwards over T positions, V = 0 after the end token. γ = 0 is the logit bias, γ = 1 the Gibbs law of R_x. The state is the
-last token, so an exact answer costs T products of the V × V matrix with a vector; texts are drawn from it.
+backwards over T positions, V = 0 after the end token. γ = 0 is the logit bias, γ = 1 the Gibbs law of R_x. The state is
+the last token, so an exact answer costs T products of the V × V matrix with a vector; texts are drawn from it.
 """
 
 from collections.abc import Callable, Sequence
@@ -87,7 +87,7 @@ def written(chain: Chain, keys: Array, r: Float[Array, "V L"], gamma: float, bat
     Returns: tokens [L, B, T], log π_x/π_ref [L, B], and KL [L], the mean of the exact one at each state that was met.
     """
     world, (q, v) = chain.world, answer(chain, r, gamma)
-    words = jax.vmap(lambda key: jax.random.uniform(key, (world.length, batch)))(keys)  # [L, T, B]
+    words = jax.vmap(lambda key: jax.random.uniform(key, (world.length, batch), jnp.float32))(keys)  # [L, T, B]
 
     def one(carry, now):
         token, ratio, cost = carry
@@ -98,10 +98,12 @@ def written(chain: Chain, keys: Array, r: Float[Array, "V L"], gamma: float, bat
         mean = jnp.einsum("lbv,vl->lb", weights, q) / weights.sum(-1)
         drawn = inverse(weights, word)
         ratio = ratio + is_on * (jnp.take_along_axis(q.T, drawn, 1) - here)
-        return (jnp.where(is_on, drawn, world.pad), ratio, cost + is_on * (mean - here)), jnp.where(is_on, drawn, world.pad)
+        return (jnp.where(is_on, drawn, world.pad), ratio, cost + is_on * (mean - here)), jnp.where(
+            is_on, drawn, world.pad
+        )
 
     lanes = r.shape[1]
-    begin, zero = jnp.full((lanes, batch), world.begin, jnp.int32), jnp.zeros((lanes, batch))
+    begin, zero = jnp.full((lanes, batch), world.begin, jnp.int32), jnp.zeros((lanes, batch), jnp.float32)
     (_, ratio, cost), tokens = jax.lax.scan(one, (begin, zero, zero), (q, v, words.transpose(1, 0, 2)))
     return tokens.transpose(1, 2, 0), ratio, cost.mean(1)
 
@@ -115,7 +117,7 @@ def log_ratio(chain: Chain, r: Float[Array, "V L"], tokens: Int[Array, "L B T"],
 
 
 def markov(
-    chain: Chain, weighed: Sequence[int], gamma: float, person: Callable[[Any], np.ndarray], names: Sequence[str]
+    chain: Chain, weighed: Sequence[int], gamma: float, person: Callable[[Any], np.ndarray] | None, names: Sequence[str]
 ) -> Agent:
     """The agent of a Markov language.
 
@@ -123,11 +125,11 @@ def markov(
       chain: the language.
       weighed: the k tokens that x weighs.
       gamma: the agent's discount.
-      person: tokens [N, T] → scores [N].
+      person: tokens [N, T] → scores [N]; None where no score is asked for.
       names: of the k tokens.
     """
     weighed = np.asarray(weighed)
-    spread = lambda x: jnp.zeros((chain.pi.shape[0], x.shape[0])).at[weighed].set(x.T)  # noqa: E731
+    spread = lambda x: jnp.zeros((chain.pi.shape[0], x.shape[0]), jnp.float32).at[weighed].set(x.T)  # noqa: E731
 
     @partial(jax.jit, static_argnums=3)
     def draw(pi, keys, x, batch):
@@ -143,12 +145,17 @@ def markov(
     def play(seeds, x, batch):
         keys = jnp.stack([key_of(seed) for seed in seeds])
         tokens, features, ratio, kl = map(np.asarray, draw(chain.pi, keys, jnp.asarray(x, jnp.float32), batch))
-        return Round(tokens, features.astype(float), ratio.astype(float), kl.astype(float), np.zeros(ratio.shape))
+        return Round(tokens, features.astype(float), None, ratio.astype(float), kl.astype(float), np.zeros(ratio.shape))
 
     def pull(found, x, c):
         lanes = np.flatnonzero(np.abs(c).any(1))
         g = np.zeros(x.shape)
-        g[lanes] = pulled(chain.pi, *(jnp.asarray(each[lanes], jnp.float32) for each in (x,)), found.texts[lanes], jnp.asarray(c[lanes], jnp.float32))
+        g[lanes] = pulled(
+            chain.pi,
+            *(jnp.asarray(each[lanes], jnp.float32) for each in (x,)),
+            found.texts[lanes],
+            jnp.asarray(c[lanes], jnp.float32),
+        )
         return g
 
     def scores(found):

@@ -25,6 +25,7 @@ Reference: the setting is reconstructed from its description; figures of an earl
 
 import itertools
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -38,6 +39,10 @@ BEFORE = np.concatenate([np.full((256, 1), 4), LETTERS[:, :-1]], 1)
 """[256, 4] the letter before each; 4 is the beginning."""
 COUNTS = np.stack([(letter == LETTERS).sum(1) for letter in range(3)], 1).astype(float)
 """[256, 3] what x weighs."""
+TAKEN = np.eye(4)[LETTERS].reshape(256, 16)
+"""[256, 16] which letter is where; a product is faster than a look-up."""
+LEFT = np.eye(5)[BEFORE].reshape(256, 20)
+"""[256, 20] which letter is before which place."""
 BUDGET, BETA = 1.0, 0.5
 RHOS, GAMMAS, OMEGAS = (0.0, 0.25, 0.5, 0.75, 0.95), (0.0, 0.5, 0.9, 1.0), (0.5, 1.0)
 ROUNDS = 120
@@ -111,12 +116,13 @@ def _world(seed: int, index: int, rho: float, omega: float) -> World:
 
 def law(world: World, x: Float[Array, "3"], gamma: float) -> Float[Array, "256"]:
     """log π_x of every text: the agent's soft Bellman equation backwards over the four letters, without r₀."""
-    r, v, found = jnp.append(x, 0.0), jnp.zeros(5), jnp.zeros(256)
-    for t in reversed(range(4)):
+    r, values, v = jnp.append(x, 0.0), [], jnp.zeros(5)
+    for _ in range(4):
         q = r + gamma * v[:4]
         v = jax.nn.logsumexp(world.chain + q[None, :], axis=1)
-        found = found + q[LETTERS[:, t]] - v[BEFORE[:, t]]
-    return world.log_ref + found
+        values = [(q, v), *values]
+    q, v = (jnp.concatenate(parts) for parts in zip(*values, strict=True))
+    return world.log_ref + TAKEN @ q - LEFT @ v
 
 
 def gibbs(world: World, x: Float[Array, "3"]) -> Float[Array, "256"]:
@@ -143,7 +149,7 @@ def scaled(world: World, x: Float[Array, "3"], gamma: float) -> Float[Array, "3"
         found, slope = jax.jvp(at, (size,), (1.0,))
         return jnp.clip(size - (found - BUDGET) / jnp.maximum(slope, 1e-9), low, high)
 
-    low, high = jax.lax.fori_loop(0, 11, halve, (-4.0, 7.0))
+    low, high = jax.lax.fori_loop(0, 8, halve, (-4.0, 7.0))
     return jnp.exp(jax.lax.fori_loop(0, 4, newton, (low + high) / 2)) * x
 
 
@@ -164,13 +170,14 @@ def fitted(log_pi: Float[Array, "256"], score: Float[Array, "256"]) -> Float[Arr
 
 
 def preferred(log_pi: Float[Array, "256"], score: Float[Array, "256"], x: Float[Array, "3"]) -> Float[Array, "3"]:
-    """x after a Newton step of the expected Bradley–Terry loss on pairs drawn from π."""
+    """x after a Newton step, of length ½ at most, of the expected Bradley–Terry loss on pairs drawn from π."""
     pi, total = jnp.exp(log_pi), COUNTS @ x
     guess = jax.nn.sigmoid(total[:, None] - total[None, :])
     label = jax.nn.sigmoid(score[:, None] - score[None, :])
     slope = COUNTS.T @ (pi * ((label - guess) @ pi))
     curve = pi[:, None] * (guess * (1 - guess)) * pi[None, :]
-    return x + _solve(COUNTS.T @ (curve.sum(1)[:, None] * COUNTS) - COUNTS.T @ curve @ COUNTS, slope)
+    step = _solve(COUNTS.T @ (curve.sum(1)[:, None] * COUNTS) - COUNTS.T @ curve @ COUNTS, slope)
+    return x + step / jnp.maximum(1.0, 2 * jnp.linalg.norm(step))
 
 
 def ascended(world: World, x: Float[Array, "3"], gamma: float, steps: int = ROUNDS) -> Float[Array, "3"]:
@@ -201,31 +208,33 @@ def directions(count: int) -> np.ndarray:
     return np.stack([np.cos(turn) * wide, np.sin(turn) * wide, height], 1)
 
 
-def gaps(world: World, gamma: float, starts: int = 120) -> dict[str, Array]:
+def gaps(world: World, gamma: float, arms: Sequence[str] = _ARMS, starts: int = 120) -> dict[str, Array]:
     """Arm → gap to the best joint x, % of what that gains.
 
     Args:
       world: one instance.
       gamma: the agent's discount.
+      arms: which are asked for.
       starts: directions that are looked at; the best four are ascended from, for the best x.
     """
-    value = lambda x: jnp.exp(law(world, scaled(world, x, gamma), gamma)) @ world.score  # noqa: E731
     at = lambda x: law(world, scaled(world, x, gamma), gamma)  # noqa: E731
+    value = lambda x: jnp.exp(at(x)) @ world.score  # noqa: E731
     one = lambda x: x / jnp.linalg.norm(x)  # noqa: E731
-    frozen = fitted(world.log_ref, world.score)
     refit = lambda _, x: one(one(x) + one(fitted(at(x), world.score)))  # noqa: E731
-    pairs = jax.lax.fori_loop(0, 10, lambda _, x: preferred(world.log_ref, world.score, x), jnp.zeros(3))
+    prefer = lambda pi, x: preferred(pi, world.score, x)  # noqa: E731
+    frozen = fitted(world.log_ref, world.score)
+    pairs = jax.lax.fori_loop(0, 10, lambda _, x: prefer(world.log_ref, x), jnp.zeros(3))
     ends = {
-        "frozen": frozen,
-        "least_squares": jax.lax.fori_loop(0, ROUNDS, refit, frozen),
-        "bradley_terry": jax.lax.fori_loop(0, ROUNDS // 2, lambda _, x: preferred(at(x), world.score, x), pairs),
-        "joint": ascended(world, frozen, gamma),
+        "frozen": lambda: frozen,
+        "least_squares": lambda: jax.lax.fori_loop(0, ROUNDS, refit, frozen),
+        "bradley_terry": lambda: jax.lax.fori_loop(0, ROUNDS // 2, lambda _, x: prefer(at(x), x), pairs),
+        "joint": lambda: ascended(world, frozen, gamma),
     }
-    found = {arm: value(x) for arm, x in ends.items()}
+    found = {arm: value(ends[arm]()) for arm in arms}
     many = jnp.asarray(directions(starts))
-    looked = jax.lax.map(value, many)
-    tops = jax.lax.map(lambda k: value(ascended(world, many[k], gamma, ROUNDS // 2)), jax.lax.top_k(looked, 4)[1])
-    best = jnp.max(jnp.stack([tops.max(), *found.values()]))
+    tops = many[jax.lax.top_k(jax.vmap(value)(many), min(4, starts))[1]]
+    climbed = jax.vmap(lambda x: value(ascended(world, x, gamma, ROUNDS // 2)))(tops)
+    best = jnp.max(jnp.stack([climbed.max(), *found.values()]))
     return {arm: 100 * (best - value) / best for arm, value in found.items()}
 
 
@@ -267,12 +276,15 @@ def table(instances: int, seed: int = 0, starts: int = 120) -> dict[str, Any]:
     began = time.perf_counter()
     listed = lambda found: {arm: np.asarray(each).tolist() for arm, each in found.items()}  # noqa: E731
     with jax.enable_x64(True):
-        judge = jax.jit(lambda gamma, world: jax.lax.map(lambda one: gaps(one, gamma, starts), world, batch_size=10))
+        judge = jax.jit(
+            lambda gamma, arms, world: jax.lax.map(lambda one: gaps(one, gamma, arms, starts), world, batch_size=10),
+            static_argnums=1,
+        )
         rough = {rho: jax.tree.map(jnp.asarray, worlds(instances, rho, 0.0, seed)) for rho in RHOS}
-        ties = [{"rho": rho} | listed(judge(1.0, world)) for rho, world in rough.items()]
-        kept = {(1.0, row["rho"]): {arm: row[arm] for arm in row if arm != "rho"} for row in ties}
-        kept |= {(gamma, rho): listed(judge(gamma, rough[rho])) for gamma in GAMMAS[:-1] for rho in (0.0, 0.5)}
-        discount = [{"gamma": gamma, "rho": rho} | kept[gamma, rho] for gamma in GAMMAS for rho in (0.0, 0.5)]
+        ties = [{"rho": rho} | listed(judge(1.0, _ARMS, world)) for rho, world in rough.items()]
+        keys = [(gamma, rho) for gamma in GAMMAS for rho in (0.0, 0.5)]
+        found = [listed(judge(gamma, ("least_squares", "joint"), rough[rho])) for gamma, rho in keys]
+        discount = [{"gamma": gamma, "rho": rho} | each for (gamma, rho), each in zip(keys, found, strict=True)]
         pay = jax.jit(jax.vmap(own))
         paid = [{"omega": omega} | listed(pay(worlds(instances, 0.0, omega, seed))) for omega in OMEGAS]
     told = {"instances": instances, "ties": ties, "discount": discount, "own": paid, "published": PUBLISHED}

@@ -10,7 +10,6 @@ Reference: the second experiment of Zeng, Bhatt, Ganesh, Koppel, "A Regularized 
 Reinforcement Learning", 2026; our reconstruction: their corpus, sizes and settings were not available to us.
 """
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import numpy as np
 
 from upperhand import store
 from upperhand.errors import BadInput
+from upperhand.forms import BilevelRL
 from upperhand.hypergradients.heard import tilt
 from upperhand.language.pretraining import language
 from upperhand.prepared.tweets import posed
@@ -52,8 +52,8 @@ ARMS = {
     "alternating": Arm("alternating", "preference"),
     "buffered": Arm("buffered", "preference"),
     "joint": Arm("joint", "score"),
-    "joint_tilt": Arm("joint", "score", {"form": tilt, "penalty": 2.0}),
-    "two_stream": Arm("two_stream", "score"),
+    "joint_tilt": Arm("joint", "score", {"form": tilt, "penalty": 0.15}),
+    "two_stream": Arm("two_stream", "score", {"penalty": 4.0}),
 }
 
 
@@ -98,7 +98,7 @@ def carry_out(config: Config, out: Path, say: Callable[[str], None]) -> Path:
             means = [np.mean([one[figure] for one in final]) for figure in ("vader", "kl", "distinct_2")]
             say(f"{name}: score {means[0]:.3f} at KL {means[1]:.2f}, distinct-2 {means[2]:.2f}")
         if read_part(out, "base") is None:
-            told = json.loads((out / "runs" / name / store.TEXTS).read_bytes())
+            told = store.read_texts(out / "runs" / name)
             write_part(out, "base", told["judges"]["base"] | {"samples": told["before"]})
     return draw(out)
 
@@ -158,7 +158,7 @@ def entry(config: Config, name: str, folder: Path, scored: BilevelRL) -> dict[st
     """An arm run to its end, and what the page tells of it."""
     plan, is_begun = opened(config, name, folder, scored)
     result = run_plan(plan, folder, continued=is_begun)
-    told = json.loads((folder / store.TEXTS).read_bytes())
+    told = store.read_texts(folder)
     rows = [[row for row in result.rows if row["seed"] == seed] for seed in plan.seeds]
     last = [run[-1] for run in rows]
     kept = [[{name: row.get(name) for name in ("step", *FIGURES)} for row in run] for run in rows]

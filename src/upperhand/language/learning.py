@@ -44,6 +44,7 @@ def nats(
     shape: Shape, world: Tokens, weights: Tree, rows: Rows, dropout: tuple[Key | None, float] = (None, 0.0)
 ) -> Batch:
     """−Σ log π(target) over the tokens of some rows, end tokens counted, pads not."""
+    rows = jax.tree.map(jnp.asarray, rows)
     logits, _ = network(shape, weights)(rows.tokens, rows.positions, None, visible(rows.texts), dropout)
     logits = masked(logits, world)
     told = jnp.take_along_axis(logits, rows.targets[..., None], -1)[..., 0]

@@ -7,7 +7,7 @@ from jaxtyping import Array, Bool, Int
 
 from upperhand.mdps.tokens import Tokens
 
-Whole = Int[np.ndarray | Array, "..."]
+Whole = Int[np.ndarray, "..."] | Int[Array, "..."]
 
 
 class Rows(NamedTuple):
@@ -53,7 +53,7 @@ def packed(texts: Int[np.ndarray, "N T"], row: int, world: Tokens) -> Rows:
     return made
 
 
-def visible(texts: Int[Array, "B R"]) -> Bool[Array, "B R R"]:
+def visible(texts: Int[np.ndarray, "B R"] | Int[Array, "B R"]) -> Bool[np.ndarray, "B R R"] | Bool[Array, "B R R"]:
     """What each place of a row may look at: what comes before it in its own text, and itself."""
     order = np.arange(texts.shape[1])
     return (texts[:, :, None] == texts[:, None, :]) & (order[:, None] >= order[None])[None]

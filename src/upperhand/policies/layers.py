@@ -5,6 +5,8 @@ the weights, whatever JAX's default is.
 """
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +24,10 @@ SPREAD = 0.7
 """Standard deviation of the first matrices, in units of 1/√(their inputs)."""
 
 Rows = Float[Array, "B S D"]
-Cache = tuple[tuple[Float[Array, "B H C d"], Float[Array, "B H C d"]], ...]  # keys and values of each layer
+Mask = Bool[Array, "#B S C"]  # what each place may look at
+Pair = tuple[Float[Array, "B H C d"], Float[Array, "B H C d"]]  # keys and values of a layer
+Held = tuple[Float[Array, "B H C d"], Float[Array, "B H C d"], Int[Array, ""]]  # the same, and where the next go
+Cache = tuple[Pair, ...]  # of each layer
 Turn = tuple[Float[Array, "B 1 S c"], Float[Array, "B 1 S c"]]  # c = d/2 angles
 
 
@@ -70,7 +75,9 @@ class Block(nnx.Module):
         self.up = normal(keys[1], width, 4 * width, spread=SPREAD / math.sqrt(width))
         self.down = nnx.Param(jnp.zeros((4 * width, width), jnp.float32))
 
-    def __call__(self, h, turn, cache, mask, dropout=(None, 0.0)):
+    def __call__(
+        self, h: Rows, turn: Turn, cache: Held | None, mask: Mask, dropout: tuple[Key | None, float] = (None, 0.0)
+    ) -> tuple[Rows, Pair]:
         key, rate = dropout
         keys = parts(key, 2)
         attended, cache = self.attend(rms_norm(h, self.before[...]), turn, cache, mask)
@@ -78,7 +85,7 @@ class Block(nnx.Module):
         wide = jnp.square(jax.nn.relu(rms_norm(h, self.between[...]) @ self.up[...]))
         return h + dropped(wide @ self.down[...], keys[1], rate), cache
 
-    def attend(self, h, turn, cache, mask):
+    def attend(self, h: Rows, turn: Turn, cache: Held | None, mask: Mask) -> tuple[Rows, Pair]:
         """Softmax attention of every head; with a cache, over it and what it is given by these positions."""
         B, S, D = h.shape
         three = (h @ self.qkv[...]).reshape(B, S, 3, self.heads, D // self.heads).transpose(2, 0, 3, 1, 4)
@@ -108,7 +115,7 @@ class Transformer(nnx.Module):
         tokens: Int[Array, "B S"],
         positions: Int[Array, "B S"],
         cache: Cache | None = None,
-        mask: Bool[Array, "B S C"] | None = None,
+        mask: Mask | None = None,
         dropout: tuple[Key | None, float] = (None, 0.0),
     ) -> tuple[Float[Array, "B S V"], Cache | None]:
         """Logits of the token after each.
@@ -131,7 +138,16 @@ class Transformer(nnx.Module):
         """First hidden states, of size 1."""
         return self.embedding[...][tokens] * math.sqrt(self.width)
 
-    def through(self, h, positions, cache=None, mask=None, *, layers=None, dropout=((), 0.0)):
+    def through(
+        self,
+        h: Rows,
+        positions: Int[Array, "B S"],
+        cache: Cache | None = None,
+        mask: Mask | None = None,
+        *,
+        layers: tuple[int, int] | None = None,
+        dropout: tuple[Sequence[Key | None], float] = ((), 0.0),
+    ) -> tuple[Rows, Cache | None]:
         """Hidden states through the layers [first, last) of `layers`, or all, and their cache or None."""
         first, last = layers or (0, self.count)
         keys, rate = dropout
@@ -147,7 +163,7 @@ class Transformer(nnx.Module):
             caches.append(held)
         return h, None if cache is None else tuple(caches)
 
-    def turn(self, positions, dtype) -> Turn:
+    def turn(self, positions: Int[Array, "B S"], dtype: Any) -> Turn:
         """Cosines and sines of the angles at some positions."""
         count, pairs = self.angles
         angle = np.arange(count)[:, None] * TURNS ** (-np.arange(pairs) / pairs)

@@ -7,7 +7,7 @@ So a text goes through the trunk once, however often θ changes. Pad and begin h
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -69,8 +69,15 @@ def network(shape: Shape, weights: Tree) -> Any:
     """The flax.nnx network with these weights: model(tokens, positions, cache, mask) → (logits, cache)."""
     from flax import nnx
 
-    structure, _ = nnx.split(nnx.eval_shape(lambda: made(shape, jax.random.key(0))))
-    return nnx.merge(structure, weights)
+    return nnx.merge(structure(shape), weights)
+
+
+@cache
+def structure(shape: Shape) -> Any:
+    """The network without its numbers."""
+    from flax import nnx
+
+    return nnx.split(nnx.eval_shape(lambda: made(shape, jax.random.key(0))))[0]
 
 
 def split(weights: Tree, shape: Shape) -> tuple[Tree, Tree]:

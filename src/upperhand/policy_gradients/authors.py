@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from upperhand.forms import BilevelRL
 from upperhand.policy_gradients.budget import Budget, budget, hold
@@ -113,6 +113,13 @@ def asking(how: How, key: Key, theta: Tree, silence: Float[Array, "..."], wanted
     key_write, key_answer = jax.random.split(key)
     seed = jax.random.randint(key_answer, (), 0, jnp.iinfo(jnp.int32).max, jnp.int32)
     return Asked(how.writer.write(key_write, theta, how.batch), seed, jnp.asarray(wanted), silence)
+
+
+def practised(how: How, key: Key, theta: Tree, tokens: Int[Array, "B T"], besides: int) -> Int[Array, "B2 T"]:
+    """Judged texts, then so many that nobody judges: a reward model pays for these too."""
+    if not besides:
+        return tokens
+    return jnp.concatenate([tokens, how.writer.write(jax.random.fold_in(key, 2), theta, besides)])
 
 
 def told(tau: Scalar, labels: int, updates: Count) -> dict[str, Scalar]:

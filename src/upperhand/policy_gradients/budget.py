@@ -1,6 +1,7 @@
 """A temperature that holds a KL budget: arms are compared at equal KL, not at whatever KL each ends at.
 
-kl̄ ← keep·kl̄ + (1 − keep)·kl        log τ ← log τ + rate·clip(kl̄/budget − 1, −1, 1)
+kl̄ ← keep·kl̄ + (1 − keep)·kl        soon = kl̄ + lead·(kl̄ − kl̄ before)
+log τ ← log τ + rate·clip(soon/budget − 1, −1, 1)
 """
 
 from typing import NamedTuple
@@ -32,6 +33,7 @@ def hold(
     *,
     rate: float = 0.05,
     keep: float = 0.8,
+    lead: float = 8.0,
     ends: tuple[float, float] = (1e-3, 1e3),
 ) -> Budget:
     """One update of the temperature: up where the policy spends too much, down where it spends too little.
@@ -42,11 +44,14 @@ def hold(
       most: the budget, nats a text.
       rate: of log τ an update, at most. KL falls as 1/τ² at best, so above ½ the temperature swings.
       keep: of the average of KL; the slower it is, the smaller the rate must be.
+      lead: updates that KL is looked ahead along its trend: a policy answers to τ late, and τ would swing.
       ends: least and largest τ. Where x is 0, KL is 0 and no temperature spends the budget.
     Returns: Budget.
     """
     mass = keep * state.mass + 1 - keep
     average = keep * state.kl + (1 - keep) * kl
-    spent = average / mass / most - 1
+    now = average / mass
+    before = jnp.where(state.mass > 0, state.kl / jnp.maximum(state.mass, 1e-9), now)
+    spent = (now + lead * (now - before)) / most - 1
     tau = jnp.clip(state.tau * jnp.exp(rate * jnp.clip(spent, -1.0, 1.0)), *ends)
     return Budget(tau, average, mass)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from scipy import stats
 
 from upperhand.report.evaluation import present
@@ -28,7 +27,7 @@ def table(study: Study) -> dict[str, Any]:
       seed, "verdict": better, open or worse, by whether its 95% interval leaves out 0; None for joint, and where one
       seed or none has both}]}}, "direct": the same or None, "claims": {part: {"held": budgets of KL at which joint is
       above both alternating arms, "lost": at which it is below one, "of": budgets}}, "toy": {table: [{its keys,
-      column: {"mean", "sd", "published", "reproduced"}}]}, None where it is not there}.
+      column: {"mean", "sd", "instances", "published", "reproduced"}}]}, None where it is not there}.
     """
     parts = {name: _part(one) for name, one in study.parts.items()}
     return {
@@ -126,13 +125,14 @@ def _toy(ties: dict[str, Any], name: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _cell(values: Sequence[float], published: Sequence[float | None] | None, rounded: float) -> dict[str, Any]:
+def _cell(values: Sequence[float | None], published: Sequence[float | None] | None, rounded: float) -> dict[str, Any]:
     """Ours beside the earlier figure, which had as many instances, and our standard deviation where it tells none.
 
     It is reproduced within `ERRORS` standard errors of the difference of the means, and the rounding.
     """
-    mean, other = published or (None, None)
-    sd = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    error = ((sd**2 + (sd if other is None else other) ** 2) / len(values)) ** 0.5
-    is_near = None if mean is None else bool(abs(np.mean(values) - mean) <= ERRORS * error + rounded)
-    return {"mean": float(np.mean(values)), "sd": sd, "published": mean, "published_sd": other, "reproduced": is_near}
+    (mean, other), ours = published or (None, None), present(values)
+    sd = float(ours.std(ddof=1)) if ours.size > 1 else 0.0
+    error = (sd**2 / ours.size + (sd if other is None else other) ** 2 / len(values)) ** 0.5
+    is_near = None if mean is None else bool(abs(ours.mean() - mean) <= ERRORS * error + rounded)
+    told = {"mean": float(ours.mean()), "sd": sd, "instances": ours.size}
+    return told | {"published": mean, "published_sd": other, "reproduced": is_near}

@@ -1,5 +1,6 @@
 """What the folder of rlhf_matters holds, read strictly: each part as far as it is there."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -126,5 +127,5 @@ def _toy(instances: int) -> dict[str, Want]:
     return wanted | {"published": Want("the same tables with (mean, sd) or null", are_figures), "seconds": SECONDS}
 
 
-def _many(instances: int):
-    return lambda value: is_row(value, instances)
+def _many(instances: int) -> Callable[[Any], bool]:
+    return lambda value: are(value, _is_maybe) and len(value) == instances and any(map(is_number, value))

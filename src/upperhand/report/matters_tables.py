@@ -152,9 +152,10 @@ def toys(told: dict[str, Any]) -> list[Table]:
     for name, (heading, decimals) in TOYS.items():
         keys, columns = TOY[name]
         rows = []
+        whole = max(cell["instances"] for row in told["toy"][name] for cell in row.values() if isinstance(cell, dict))
         for row in told["toy"][name]:
             at = ", ".join(f"{SETTINGS[key]}\u00a0=\u00a0{row[key]:g}" for key in keys)
-            rows.append((at, [entry for column in columns for entry in _toy(row[column], decimals)]))
+            rows.append((at, [entry for column in columns for entry in _toy(row[column], decimals, whole)]))
         heads = [head for column in columns for head in (column, "earlier")]
         note = "Mean over the instances, ± their standard deviation; earlier: the same toy, computed by other code. "
         note += f"Bold: within {ERRORS} standard errors of the earlier figure beside it, rounding allowed for."
@@ -164,8 +165,9 @@ def toys(told: dict[str, Any]) -> list[Table]:
     return found
 
 
-def _toy(cell: dict[str, Any], decimals: int) -> list[Entry]:
-    ours = Entry(fixed(cell["mean"], decimals), [f"± {fixed(cell['sd'], decimals)}"], bool(cell["reproduced"]))
+def _toy(cell: dict[str, Any], decimals: int, whole: int) -> list[Entry]:
+    small = [f"± {fixed(cell['sd'], decimals)}"] + [f"of {cell['instances']}"] * (cell["instances"] < whole)
+    ours = Entry(fixed(cell["mean"], decimals), small, bool(cell["reproduced"]))
     if cell["published"] is None:
         return [ours, NONE]
     other = [] if cell["published_sd"] is None else [f"± {fixed(cell['published_sd'], decimals)}"]

@@ -83,7 +83,7 @@ def captions() -> dict[str, str]:
         "over_updates": "The score and KL of the batches over the updates.",
         "schedules": "The temperature τ of the agent, by which a method may hold a budget of KL, and the penalty "
         "weight w where it has one.",
-        "lexicon": "What x pays for a token and what it charges, first seed: the whole reward model can be read.",
+        "lexicon": "What x pays for a token and what it charges, first seed: the strongest of its weights.",
     }
 
 

@@ -8,6 +8,9 @@ from upperhand.report.tweets import SLACK
 from upperhand.report.tweets_folder import Study
 from upperhand.report.writing import count, fixed
 
+FULL = 0.8
+"""Share of the budget of KL that an arm is told not to have used, where it ends below."""
+
 
 def headline(told: dict[str, Any]) -> str:
     """Which arm within the budget raised the score the most, and whether the seeds tell it from the others."""
@@ -84,6 +87,13 @@ def notices(study: Study, told: dict[str, Any]) -> list[str]:
         said.append(
             f"Above the budget of {told['budget']:g}: {parts}. A score that was bought with more KL is no better score."
         )
+    low = [arm for arm in within(told) if told["budget"] and arm["final"]["kl"]]
+    low = [arm for arm in low if arm["final"]["kl"]["iqm"] < FULL * told["budget"]]
+    if low:
+        parts = listed([f"{arm['label']} ends at KL {fixed(arm['final']['kl']['iqm'], 1)}" for arm in low])
+        said.append(
+            f"Far below the budget of {told['budget']:g}: {parts}. With as much KL as others it might score more."
+        )
     few = min((arm["seeds"] for arm in told["arms"]), default=4)
     if few < 4 and len(told["arms"]) > 1:
         said.append(
@@ -124,8 +134,8 @@ def captions(told: dict[str, Any], shown: str | None) -> dict[str, str]:
         "of two arms mix, the arms tie.",
         "over_updates": "The score, KL, and the temperature τ by which an arm holds its budget of KL (dotted), along "
         "the run: the middle over the seeds, and its 95% interval.",
-        "lexicon": f"What x pays for a token and what it charges, in {shown}, first seed: the whole reward model can "
-        "be read.",
+        "lexicon": f"What x pays for a token and what it charges, in {shown}, first seed: the strongest of a "
+        "reward model that can be read whole.",
         "learning": "How the language model learned before all this: the loss on texts that it never saw, and on "
         "those that it learned from.",
     }

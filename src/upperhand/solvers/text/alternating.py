@@ -59,8 +59,8 @@ def alternating(
     *,
     steps: int = 120,
     batch: int = 64,
-    x_step: Step = 0.05,
-    policy_step: Step = 2e-3,
+    x_step: Step = (0.05, 0.01),
+    policy_step: Step = (1.5e-3, 1.5e-4),
     temperature: Schedule = 0.5,
     budget: float | None = 3.0,
 ) -> AskTell:

@@ -41,7 +41,7 @@ def direct(
     *,
     steps: int = 120,
     batch: int = 32,
-    policy_step: Step = 2e-3,
+    policy_step: Step = (1.5e-3, 1.5e-4),
     temperature: Schedule = 0.5,
     budget: float | None = 3.0,
 ) -> AskTell:
