@@ -13,10 +13,12 @@ from upperhand.policy_gradients.texts import Learner, adam, improve
 
 def test_its_rule_by_hand():
     """Averages of 4 and 1 at keep ½ are 4 and (1 + 2)/1.5 = 2; budgets 2 and 4 clip the first and halve the second."""
-    state = hold(budget(0.5), jnp.asarray(4.0), 2.0, rate=0.1, keep=0.5)
-    np.testing.assert_allclose(state.tau, 0.5 * np.exp(0.1), rtol=1e-12)
-    state = hold(state, jnp.asarray(1.0), 4.0, rate=0.1, keep=0.5)
+    first = hold(budget(0.5), jnp.asarray(4.0), 2.0, rate=0.1, keep=0.5)
+    np.testing.assert_allclose(first.tau, 0.5 * np.exp(0.1), rtol=1e-12)
+    state = hold(first, jnp.asarray(1.0), 4.0, rate=0.1, keep=0.5, lead=0.0)
     np.testing.assert_allclose(state.tau, 0.5 * np.exp(0.1 - 0.05), rtol=1e-12)
+    state = hold(first, jnp.asarray(1.0), 4.0, rate=0.1, keep=0.5, lead=0.25)  # 2 + ¼ (2 − 4) = 1.5
+    np.testing.assert_allclose(state.tau, 0.5 * np.exp(0.1 - 0.0625), rtol=1e-12)
 
 
 @pytest.mark.parametrize("start, most", [(0.05, 0.5), (20.0, 0.5), (1.0, 1.0)])

@@ -46,7 +46,7 @@ def written(
         t, token, memory, tokens, expected, ratio, cost = carry
         is_on = (token != world.end) & (token != world.pad)
         logits, memory = step(memory, token, t)
-        logits = masked(logits, world)
+        logits = masked(logits[:, None], world)[:, 0]
         mass = jnp.exp(logits - logits.max(-1, keepdims=True))
         biased = mass * jnp.exp(up)[None]
         total = biased.sum(-1)
