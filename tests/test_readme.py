@@ -42,6 +42,17 @@ def test_your_own_problem_improves_on_where_it_started(single_precision, capsys)
     assert (result.value < start).all() and np.median(result.value) - best < 0.25 * (np.median(start) - best)
 
 
+def test_the_language_model_learns_what_is_liked(single_precision, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("UPPERHAND_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    assert len(lines(EXAMPLES[2])) <= 10
+    names = {}
+    exec(EXAMPLES[2], names)
+    rows = names["result"].rows
+    assert rows[-1]["score"] > rows[0]["score"] + 0.1 and rows[-1]["kl"] < 3
+    assert (tmp_path / "runs" / "exclaiming" / "texts.json").is_file()
+
+
 def test_files_that_the_readme_names_exist():
     text = (ROOT / "README.md").read_text()
     named = re.findall(r"\((docs/[\w.]+)\)", text)
