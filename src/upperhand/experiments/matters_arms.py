@@ -94,7 +94,9 @@ def covariance(features: np.ndarray) -> np.ndarray:
     return np.einsum("lbk,lbj->lkj", deviation, deviation) / (features.shape[1] - 1)
 
 
-def direction(arms: Sequence[str], agent: Agent, found: Round, u: np.ndarray, z: np.ndarray, tau: np.ndarray):
+def direction(
+    arms: Sequence[str], agent: Agent, found: Round, u: np.ndarray, z: np.ndarray, tau: np.ndarray
+) -> np.ndarray:
     """g of each lane's arm, [L, k]."""
     own = tau[:, None] * found.own * np.array([[arm == "residual_ls"] for arm in arms])
     g = squares(z, found.features, u - own)
@@ -107,11 +109,11 @@ def direction(arms: Sequence[str], agent: Agent, found: Round, u: np.ndarray, z:
     return g
 
 
-def stepped(c: np.ndarray, g: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """η (C + ridge)⁻¹ g of each lane, not longer than LONGEST; the ridge is a share of the diagonal."""
+def stepped(c: np.ndarray, slope: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """η (C + ridge)⁻¹ g of each lane, g its slope, not longer than LONGEST; the ridge is a share of the diagonal."""
     diagonal = np.einsum("lkk->lk", c)
     ridge = RIDGE * diagonal + 1e-2 * diagonal.mean(1, keepdims=True) + 1e-9
-    dz = STEP * np.linalg.solve(c + ridge[:, :, None] * np.eye(g.shape[1]), g[:, :, None])[:, :, 0]
+    dz = STEP * np.linalg.solve(c + ridge[:, :, None] * np.eye(slope.shape[1]), slope[:, :, None])[:, :, 0]
     cost = np.einsum("lk,lkj,lj->l", dz, c, dz) / (2 * unit)
     return dz * np.minimum(1.0, (LONGEST / np.maximum(cost, 1e-12)) ** 0.5)[:, None]
 
