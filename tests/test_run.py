@@ -1,6 +1,7 @@
 """The loop: one program, rows that are right, divergence told."""
 
 import logging
+import time
 
 import jax
 import jax.numpy as jnp
@@ -196,3 +197,21 @@ def test_the_record_judges_at_the_point_of_the_hypergradient():
     np.testing.assert_allclose(rows[-1]["value"][1], oracle.value(state.x[1], oracle.temperature), rtol=1e-9)
     np.testing.assert_allclose(rows[-1]["gap"], rows[-1]["value"] - oracle.best()[1], rtol=1e-12)
     assert rows[-1]["value"].dtype == np.float64 and "hypergradient_error" not in rows[0]
+
+
+def test_the_seconds_of_a_row_hold_its_own_chunk():
+    """Updates that the device works on while the host goes on: the clock of a row is read once they are done."""
+    matrix = jnp.ones((700, 700)) / 700
+    plain = drift(None)
+
+    def update(key, state):
+        busy = jax.lax.fori_loop(0, 20, lambda _, table: table @ matrix, matrix)
+        after, info = plain.update(key, state)
+        return after._replace(x=after.x + 0 * busy[0, 0]), info
+
+    rows, began = [], time.perf_counter()
+    sinks = [lambda row, state: rows.append((row["seconds"], time.perf_counter() - began))]
+    x, y = jnp.zeros(2), jnp.zeros((1, 1))
+    run(Solver(plain.init, update), seed_key(0), plain.init(x, y), steps=8, every=4, sinks=sinks)
+    (_, before), (row, now) = rows[-2:]
+    assert now - row < 0.3 * (now - before)

@@ -94,7 +94,7 @@ def run(
         stop = min((count // every + 1) * every, steps)
         after, told, is_finite = program(key, state, jnp.int32(count), jnp.int32(stop))
         pairs = zip(spent, told.cost, strict=False)
-        totals = (np.asarray(total) + np.asarray(cost, np.float64) for total, cost in pairs)
+        totals = [np.asarray(total) + np.asarray(cost, np.float64) for total, cost in pairs]  # waits for the chunk
         spent = Spent(*totals, seconds=time.perf_counter() - began)
         row = figures(stop, after, told, spent)
         confirm(row, np.ndim(after.count), is_finite)

@@ -149,7 +149,7 @@ def test_a_logit_bias_is_that_of_the_biased_writer(language):
         reading = writer.read(jnp.asarray(found.texts[lane]))
 
         def log_pi(x, reading=reading):
-            theta = jnp.zeros(40, jnp.float32).at[np.array(weighed)].set(x)
+            theta = jnp.zeros(40, jnp.float32).at[np.array(weighed)].set(jnp.asarray(x, jnp.float32))
             return np.asarray(writer.log_prob(theta, reading), float)
 
         alive, log_ref = np.asarray(reading.alive), np.asarray(reading.log_ref, float)
@@ -186,7 +186,7 @@ def test_lanes_are_the_same_whoever_is_beside_them(language):
 def test_a_pool_is_drawn_from_the_reference(language):
     found = style.pool(language, 2050, seed=1)
     assert found.tokens.shape == (2050, 5) and len(found.texts) == 2050
-    assert len({tuple(row) for row in found.tokens}) > 1000  # no batch is there twice
+    assert (found.tokens[:1024] != found.tokens[1024:2048]).any(1).mean() > 0.5  # no batch is there twice
     np.testing.assert_array_equal(found.tokens, style.pool(language, 2050, seed=1).tokens)
 
 

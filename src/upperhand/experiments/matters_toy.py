@@ -15,8 +15,8 @@ Arms find a direction; x is scaled to a KL of 1, E U counts, as a gap in % of wh
 With r₀ nothing is scaled: the value is F = E U − β KL at β = ½, and gaps are differences of F.
 
     frozen           least squares of U on the counts under π_ref
-    least_squares    the fixed point of least squares under π_x, damped by a half
-    bradley_terry    the same of the expected preference loss, where U_i − U_j are the odds; one Newton step a round
+    least_squares    the fixed point of least squares under π_x; a fifth of the way a round, else it may run in circles
+    bradley_terry    the same of the expected preference loss, where U_i − U_j are log odds, by Newton steps
     joint            ascent of E U along KL = 1 (of F with r₀) from the frozen x
     residual         with r₀: least squares of U − β r₀ under π_x: knows what the agent is paid for
 
@@ -45,7 +45,7 @@ LEFT = np.eye(5)[BEFORE].reshape(256, 20)
 """[256, 20] which letter is before which place."""
 BUDGET, BETA = 1.0, 0.5
 RHOS, GAMMAS, OMEGAS = (0.0, 0.25, 0.5, 0.75, 0.95), (0.0, 0.5, 0.9, 1.0), (0.5, 1.0)
-ROUNDS = 120
+ROUNDS, DAMPING = 120, 0.2
 """Of a fixed point, and steps of an ascent."""
 
 _PAID = ("frozen", "least_squares", "residual")
@@ -220,14 +220,14 @@ def gaps(world: World, gamma: float, arms: Sequence[str] = _ARMS, starts: int = 
     at = lambda x: law(world, scaled(world, x, gamma), gamma)  # noqa: E731
     value = lambda x: jnp.exp(at(x)) @ world.score  # noqa: E731
     one = lambda x: x / jnp.linalg.norm(x)  # noqa: E731
-    refit = lambda _, x: one(one(x) + one(fitted(at(x), world.score)))  # noqa: E731
+    refit = lambda _, x: one((1 - DAMPING) * one(x) + DAMPING * one(fitted(at(x), world.score)))  # noqa: E731
     prefer = lambda pi, x: preferred(pi, world.score, x)  # noqa: E731
     frozen = fitted(world.log_ref, world.score)
     pairs = jax.lax.fori_loop(0, 10, lambda _, x: prefer(world.log_ref, x), jnp.zeros(3))
     ends = {
         "frozen": lambda: frozen,
         "least_squares": lambda: jax.lax.fori_loop(0, ROUNDS, refit, frozen),
-        "bradley_terry": lambda: jax.lax.fori_loop(0, ROUNDS // 2, lambda _, x: prefer(at(x), x), pairs),
+        "bradley_terry": lambda: jax.lax.fori_loop(0, ROUNDS, lambda _, x: x + DAMPING * (prefer(at(x), x) - x), pairs),
         "joint": lambda: ascended(world, frozen, gamma),
     }
     found = {arm: value(ends[arm]()) for arm in arms}
