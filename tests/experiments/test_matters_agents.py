@@ -191,13 +191,13 @@ def test_a_pool_is_drawn_from_the_reference(language):
 
 
 def test_style_is_counted_and_what_is_paid_takes_the_agent_so_far():
-    lines = ["@user hi there!! :) #fun", "see <url> .. #a #b 12 34", "why? @user", "x"]
+    lines = ["@user hi there!! :) #fun", "see <url> .. #a #b 12 34", "why????? @user", "x"]
     names = list(style.STYLE)
     found = [dict(zip(names, row, strict=True)) for row in style.styles(lines)]
     none = dict.fromkeys(names, 0.0)
     assert found[0] == none | {"!": 2, "smileys": 1, "handles": 1, "words": 5, "#": 1, "begins with a handle": 1}
     assert found[1] == none | {"links": 1, "words": 7, "#": 2, "..": 1, "digits": 2}
-    assert found[2] == none | {"?": 1, "handles": 1, "words": 2} and found[3] == none | {"words": 1}
+    assert found[2] == none | {"?": 3, "handles": 1, "words": 2} and found[3] == none | {"words": 1}
     counts = np.random.default_rng(0).poisson(0.5, 1000).astype(float)
     pay = style.paid(counts, 0.3)
     pi = np.exp(pay) / np.exp(pay).sum()

@@ -19,27 +19,30 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from upperhand.experiments.matters_arms import Agent, Round
-from upperhand.experiments.matters_markov import BLOCK, inverse, key_of
+from upperhand.experiments.matters_markov import BLOCK as WIDTH
+from upperhand.experiments.matters_markov import inverse, key_of
 from upperhand.language.pretraining import Language
-from upperhand.policies.transformer import decoding, masked, network
+from upperhand.mdps.tokens import Tokens
+from upperhand.policies.transformer import Shape, decoding, masked, network
 
-BATCH = 32
-"""Texts that are written at once, so that their key-value cache stays small."""
+BLOCK = 32
+"""Texts that are written at once: their key-value cache stays small, and one program is all that is compiled."""
 
 
+@partial(jax.jit, static_argnums=(0, 1, 5))
 def written(
-    language: Language, weights: Any, key: Array, x: Float[Array, " k"], weighed: Int[np.ndarray, " k"], batch: int
+    world: Tokens, shape: Shape, weights: Any, key: Array, x: Float[Array, " k"], weighed: tuple[int, ...]
 ) -> tuple[Array, Array, Array, Array]:
-    """Texts of the agent, until all have ended.
+    """A block of texts of the agent, until all have ended.
 
     Returns: tokens [B, T]; Σ p_t [B, k]; log π_x/π_ref [B]; Σ KL_t [B], over each text.
     """
-    world, model = language.world, network(language.shape, weights)
-    step, T, V = decoding(model), language.world.length, language.shape.vocabulary
-    words = jax.random.uniform(key, (T, batch), jnp.float32)
+    model, T, V, weighed = network(shape, weights), world.length, shape.vocabulary, np.array(weighed)
+    step = decoding(model)
+    words = jax.random.uniform(key, (T, BLOCK), jnp.float32)
     up = jnp.zeros(V, jnp.float32).at[weighed].set(x)
 
     def one(carry):
@@ -51,7 +54,7 @@ def written(
         biased = mass * jnp.exp(up)[None]
         total = biased.sum(-1)
         p, log_z = biased[:, weighed] / total[:, None], jnp.log(total / mass.sum(-1))
-        drawn = inverse(jnp.pad(biased, ((0, 0), (0, -V % BLOCK)))[None], words[t][None])[0]
+        drawn = inverse(jnp.pad(biased, ((0, 0), (0, -V % WIDTH)))[None], words[t][None])[0]
         token = jnp.where(is_on, drawn, world.pad)
         expected = expected + is_on[:, None] * p
         ratio, cost = ratio + is_on * (up[drawn] - log_z), cost + is_on * (p @ x - log_z)
@@ -60,16 +63,10 @@ def written(
     def is_open(carry):
         return (carry[0] < T) & jnp.any((carry[1] != world.end) & (carry[1] != world.pad))
 
-    zero = jnp.zeros(batch, jnp.float32)
-    first = (jnp.int32(0), jnp.full(batch, world.begin, jnp.int32), model.memory(batch, T))
-    begun = (
-        *first,
-        jnp.full((T, batch), world.pad, jnp.int32),
-        jnp.zeros((batch, len(weighed)), jnp.float32),
-        zero,
-        zero,
-    )
-    *_, tokens, expected, ratio, cost = jax.lax.while_loop(is_open, one, begun)
+    zero, none = jnp.zeros(BLOCK, jnp.float32), jnp.zeros((BLOCK, len(weighed)), jnp.float32)
+    first = (jnp.int32(0), jnp.full(BLOCK, world.begin, jnp.int32), model.memory(BLOCK, T))
+    tokens = jnp.full((T, BLOCK), world.pad, jnp.int32)
+    *_, tokens, expected, ratio, cost = jax.lax.while_loop(is_open, one, (*first, tokens, none, zero, zero))
     return tokens.T, expected, ratio, cost
 
 
@@ -85,20 +82,21 @@ def bias(
       names: of the k tokens.
     Cost: of a text about that of T tokens through the network, no other pass.
     """
-    weighed = np.asarray(weighed)
+    kept = tuple(int(token) for token in weighed)
+    write = partial(written, language.world, language.shape, language.weights)
 
-    @partial(jax.jit, static_argnums=3)
-    def draw(weights, keys, x, batch):
-        rows = next(count for count in range(-(-batch // BATCH), batch + 1) if batch % count == 0)
-        keys = jax.vmap(lambda key: jax.random.split(key, rows))(keys).reshape(-1)
-        one = lambda each: written(language, weights, *each, weighed, batch // rows)  # noqa: E731
-        found = jax.lax.map(one, (keys, jnp.repeat(x, rows, 0)))
-        return tuple(part.reshape(x.shape[0], batch, *part.shape[2:]) for part in found)
+    def block(job):
+        return tuple(np.asarray(part) for part in write(jax.random.fold_in(*job[:2]), job[2], kept))
 
     def play(seeds, x, batch):
-        keys, x = jnp.stack([key_of(seed) for seed in seeds]), jnp.asarray(x, jnp.float32)
-        tokens, expected, ratio, cost = at_once(lambda *half: draw(language.weights, *half, batch), keys, x)
-        features, none = counted(tokens, weighed), np.zeros(ratio.shape)
+        x, keys, rows = jnp.asarray(x, jnp.float32), [key_of(seed) for seed in seeds], range(-(-batch // BLOCK))
+        jobs = [(keys[lane], row, x[lane]) for lane in range(len(keys)) for row in rows]
+        found = [block(jobs[0])]  # compiled once, then two at a time: a network this small keeps one core busy
+        with ThreadPoolExecutor(2) as threads:
+            found += threads.map(block, jobs[1:])
+        stacked = (np.stack(parts).reshape(len(keys), -1, *parts[0].shape[1:]) for parts in zip(*found, strict=True))
+        tokens, expected, ratio, cost = (part[:, :batch] for part in stacked)
+        features, none = counted(tokens, kept), np.zeros(ratio.shape)
         return Round(tokens, features, features - expected, ratio.astype(float), cost.mean(1, dtype=float), none)
 
     def pull(found, x, c):
@@ -111,21 +109,6 @@ def bias(
     return Agent(list(names), play, pull, scores)
 
 
-def at_once(program: Callable[..., tuple[Array, ...]], keys: Array, x: Array) -> tuple[np.ndarray, ...]:
-    """(keys [L], x [L, k]) → arrays [L, …], each half of the lanes in a thread: so small a network keeps one core busy.
-
-    Where L is odd the lane in the middle is in both halves.
-    """
-    lanes, half = len(x), -(-len(x) // 2)
-    halves = [(keys[:half], x[:half]), (keys[lanes - half :], x[lanes - half :])][: min(lanes, 2)]
-    with ThreadPoolExecutor(2) as threads:
-        found = list(threads.map(lambda one: tuple(map(np.asarray, program(*one))), halves))
-    return tuple(
-        np.concatenate([parts[0], *(part[2 * half - lanes :] for part in parts[1:])])
-        for parts in zip(*found, strict=True)
-    )
-
-
-def counted(tokens: np.ndarray, weighed: np.ndarray) -> np.ndarray:
+def counted(tokens: np.ndarray, weighed: Sequence[int]) -> np.ndarray:
     """How often each of k tokens is in a text: [..., T] → [..., k], as floats."""
     return np.stack([(tokens == one).sum(-1) for one in weighed], -1).astype(float)

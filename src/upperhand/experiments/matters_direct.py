@@ -27,21 +27,23 @@ def direct(judge: Person, config: Any, budget: float) -> dict[str, Any]:
       budget: KL that is held while it is tuned, nats a text; what it ends at is `reached`.
     """
     began, seeds, steps = time.perf_counter(), list(range(config.seeds)), max(1, config.labels // BATCH)
-    problem = tweets(preset=config.preset, corpus=config.corpus, person=judge.score)
-    solver = method(problem, steps=steps, batch=BATCH, budget=budget)
-    keys, state, solver = begin(Plan(problem, solver, steps, steps, tuple(seeds)))
-    state = run(solver, keys, state, steps=steps, every=max(1, steps // 10))
-    written, rows = writing(problem.policy), []
-    for seed in seeds:
-        found = written(jax.tree.map(lambda leaf: leaf[seed], state.y), jax.random.key(1000 + seed), config.texts)  # noqa: B023
-        u = judge(found.tokens)
-        told = {"score": u.mean(), "error": u.std(ddof=1) / len(u) ** 0.5, "reached": found.kl}
-        rows.append(told | beside(judge, found.tokens))
-    seconds = time.perf_counter() - began
-    entry = {name: [float(row[name]) for row in rows] for name in rows[0]}
-    entry = {"arm": "direct", "kl": budget, **entry, "seconds": seconds}
-    base = writing(problem.policy)(problem.policy.init(jax.random.key(0)), jax.random.key(0), config.texts).tokens
-    base = {"score": float(np.mean(judge(base)))} | beside(judge, base)
+    with jax.enable_x64(False):  # as the networks are
+        problem = tweets(preset=config.preset, corpus=config.corpus, person=judge.score)
+        solver = method(problem, steps=steps, batch=BATCH, budget=budget)
+        keys, state, solver = begin(Plan(problem, solver, steps, steps, tuple(seeds)))
+        state = run(solver, keys, state, steps=steps, every=max(1, steps // 10))
+        written = writing(problem.policy)
+        ends = [jax.tree.map(lambda leaf: leaf[seed], state.y) for seed in seeds]  # noqa: B023
+        found = [
+            written(theta, jax.random.key(1000 + seed), config.texts) for seed, theta in zip(seeds, ends, strict=True)
+        ]
+        base = written(problem.policy.init(jax.random.key(0)), jax.random.key(0), config.texts).tokens
+    u = [judge(one.tokens) for one in found]
+    entry = {"arm": "direct", "kl": budget, "score": [float(each.mean()) for each in u]}
+    entry |= {"reached": [one.kl for one in found], "error": [float(each.std(ddof=1) / len(each) ** 0.5) for each in u]}
+    rows, seconds = [beside(judge, one.tokens) for one in found], time.perf_counter() - began
+    entry |= {name: [row[name] for row in rows] for name in rows[0]} | {"seconds": seconds}
+    first = {"score": float(np.mean(judge(base)))} | beside(judge, base)
     about = {"part": "direct", "agent": "direct", "truth": judge.truth, "gamma": None, "own": None, "seeds": seeds}
-    spent = {"labels": steps * BATCH, "texts": config.texts, "names": [], "base": base}
+    spent = {"labels": steps * BATCH, "texts": config.texts, "names": [], "base": first}
     return about | spent | {"entries": [entry], "seconds": seconds}

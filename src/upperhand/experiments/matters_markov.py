@@ -21,6 +21,8 @@ from upperhand.mdps.tokens import Tokens
 
 BLOCK = 64
 """Tokens of a block: a token is drawn as a block, then in it."""
+MOST = 8192
+"""Texts that are drawn at once."""
 
 
 class Chain(NamedTuple):
@@ -129,7 +131,9 @@ def markov(
       names: of the k tokens.
     """
     weighed = np.asarray(weighed)
-    spread = lambda x: jnp.zeros((chain.pi.shape[0], x.shape[0]), jnp.float32).at[weighed].set(x.T)  # noqa: E731
+
+    def spread(x):
+        return jnp.zeros((chain.pi.shape[0], x.shape[0]), jnp.float32).at[weighed].set(x.T)
 
     @partial(jax.jit, static_argnums=3)
     def draw(pi, keys, x, batch):
@@ -143,19 +147,16 @@ def markov(
         return jax.grad(total)(x)
 
     def play(seeds, x, batch):
-        keys = jnp.stack([key_of(seed) for seed in seeds])
-        tokens, features, ratio, kl = map(np.asarray, draw(chain.pi, keys, jnp.asarray(x, jnp.float32), batch))
+        keys, x, most = jnp.stack([key_of(seed) for seed in seeds]), jnp.asarray(x, jnp.float32), max(1, MOST // batch)
+        places = [slice(first, first + most) for first in range(0, len(x), most)]
+        parts = zip(*(draw(chain.pi, keys[place], x[place], batch) for place in places), strict=True)
+        tokens, features, ratio, kl = (np.concatenate([np.asarray(one) for one in part]) for part in parts)
         return Round(tokens, features.astype(float), None, ratio.astype(float), kl.astype(float), np.zeros(ratio.shape))
 
     def pull(found, x, c):
-        lanes = np.flatnonzero(np.abs(c).any(1))
-        g = np.zeros(x.shape)
-        g[lanes] = pulled(
-            chain.pi,
-            *(jnp.asarray(each[lanes], jnp.float32) for each in (x,)),
-            found.texts[lanes],
-            jnp.asarray(c[lanes], jnp.float32),
-        )
+        asked, g = np.flatnonzero(np.abs(c).any(1)), np.zeros(x.shape)
+        x, c = (jnp.asarray(each[asked], jnp.float32) for each in (x, c))
+        g[asked] = pulled(chain.pi, x, found.texts[asked], c)
         return g
 
     def scores(found):

@@ -30,6 +30,8 @@ STYLE = {
     "digits": r"\d+",
 }
 """What is counted in a text."""
+MOST = 3
+"""Of a kind that count, words apart: else a text of exclamation marks alone is worth more than it says."""
 PAID = {"hashtags": "#", "links": "links"}
 AWAY = 0.5
 """KL to which what it is paid takes the agent where x is 0, of the budget of 2: a quarter."""
@@ -54,7 +56,9 @@ def pool(language: Language, count: int, seed: int = 0) -> Pool:
 def styles(texts: Sequence[str]) -> np.ndarray:
     """[N, 10] what STYLE counts."""
     patterns = [re.compile(pattern) for pattern in STYLE.values()]
-    return np.array([[len(pattern.findall(text)) for pattern in patterns] for text in texts], float)
+    found = np.array([[len(pattern.findall(text)) for pattern in patterns] for text in texts], float)
+    is_word = np.array([name == "words" for name in STYLE])
+    return np.where(is_word[None], found, np.minimum(found, MOST))
 
 
 def paid(counts: np.ndarray, away: float = AWAY) -> np.ndarray:

@@ -15,7 +15,7 @@ Arms find a direction; x is scaled to a KL of 1, E U counts, as a gap in % of wh
 With r₀ nothing is scaled: the value is F = E U − β KL at β = ½, and gaps are differences of F.
 
     frozen           least squares of U on the counts under π_ref
-    least_squares    the fixed point of least squares under π_x; a fifth of the way a round, else it may run in circles
+    least_squares    least squares under π_x, half of the way a round, after 120 of them; at large ρ some run in circles
     bradley_terry    the same of the expected preference loss, where U_i − U_j are log odds, by Newton steps
     joint            ascent of E U along KL = 1 (of F with r₀) from the frozen x
     residual         with r₀: least squares of U − β r₀ under π_x: knows what the agent is paid for
@@ -33,6 +33,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from upperhand.types import Scalar
+
 LETTERS = np.array(list(itertools.product(range(4), repeat=4)))
 """[256, 4] every text."""
 BEFORE = np.concatenate([np.full((256, 1), 4), LETTERS[:, :-1]], 1)
@@ -45,7 +47,7 @@ LEFT = np.eye(5)[BEFORE].reshape(256, 20)
 """[256, 20] which letter is before which place."""
 BUDGET, BETA = 1.0, 0.5
 RHOS, GAMMAS, OMEGAS = (0.0, 0.25, 0.5, 0.75, 0.95), (0.0, 0.5, 0.9, 1.0), (0.5, 1.0)
-ROUNDS, DAMPING = 120, 0.2
+ROUNDS, DAMPING = 120, 0.5
 """Of a fixed point, and steps of an ascent."""
 
 _PAID = ("frozen", "least_squares", "residual")
@@ -114,7 +116,7 @@ def _world(seed: int, index: int, rho: float, omega: float) -> World:
     return World(chain, log_ref, score, omega * unit(own))
 
 
-def law(world: World, x: Float[Array, "3"], gamma: float) -> Float[Array, "256"]:
+def law(world: World, x: Float[Array, "3"], gamma: float | Scalar) -> Float[Array, "256"]:
     """log π_x of every text: the agent's soft Bellman equation backwards over the four letters, without r₀."""
     r, values, v = jnp.append(x, 0.0), [], jnp.zeros(5)
     for _ in range(4):
@@ -135,7 +137,7 @@ def kl(world: World, log_pi: Float[Array, "256"]) -> Float[Array, ""]:
     return jnp.exp(log_pi) @ (log_pi - world.log_ref)
 
 
-def scaled(world: World, x: Float[Array, "3"], gamma: float) -> Float[Array, "3"]:
+def scaled(world: World, x: Float[Array, "3"], gamma: float | Scalar) -> Float[Array, "3"]:
     """x times what makes KL the budget: bisection, then Newton; a very long x where no length reaches it."""
     x = x / jnp.linalg.norm(x)
     at = lambda size: kl(world, law(world, jnp.exp(size) * x, gamma))  # noqa: E731
@@ -180,7 +182,7 @@ def preferred(log_pi: Float[Array, "256"], score: Float[Array, "256"], x: Float[
     return x + step / jnp.maximum(1.0, 2 * jnp.linalg.norm(step))
 
 
-def ascended(world: World, x: Float[Array, "3"], gamma: float, steps: int = ROUNDS) -> Float[Array, "3"]:
+def ascended(world: World, x: Float[Array, "3"], gamma: float | Scalar, steps: int = ROUNDS) -> Float[Array, "3"]:
     """x at a local best of E U on KL = 1: projected gradients, whitened under π_ref, steps that must improve."""
     whiten = jnp.linalg.cholesky(jnp.linalg.inv(_centred(world.log_ref)[2] + 1e-12 * jnp.eye(3)))
     of = lambda z: law(world, whiten @ z, gamma)  # noqa: E731
@@ -208,7 +210,7 @@ def directions(count: int) -> np.ndarray:
     return np.stack([np.cos(turn) * wide, np.sin(turn) * wide, height], 1)
 
 
-def gaps(world: World, gamma: float, arms: Sequence[str] = _ARMS, starts: int = 120) -> dict[str, Array]:
+def gaps(world: World, gamma: float | Scalar, arms: Sequence[str] = _ARMS, starts: int = 120) -> dict[str, Array]:
     """Arm → gap to the best joint x, % of what that gains.
 
     Args:

@@ -184,7 +184,7 @@ def enumerated(study: Study, truth: str) -> dict[str, Any]:
     judge = person(study.language.decode, truth)
     about = {"part": f"gibbs-{truth}", "agent": "gibbs", "truth": truth, "gamma": 1.0, "own": None}
     u = judge.score(study.pool.texts)
-    agent = style.pooled(counted(study.pool.tokens, np.array(study.weighed)), u, study.names)
+    agent = style.pooled(counted(study.pool.tokens, study.weighed), u, study.names)
     return part_of(study, about, agent, {"score": float(u.mean())} | beside(judge, study.pool.tokens))
 
 

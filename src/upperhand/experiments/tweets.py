@@ -33,7 +33,7 @@ from upperhand.store import read_part, write_part
 
 FIGURES = ("score", "kl", "temperature", "labels", "seconds")
 """Of a record, beside its step."""
-UPDATES = {"tiny": 40, "laptop": 120, "full": 240}
+UPDATES = {"tiny": 40, "laptop": 180, "full": 300}
 """Of each arm, where nothing else is asked for."""
 
 
@@ -64,7 +64,7 @@ class Config:
     preset: Literal["tiny", "laptop", "full"] = "laptop"  # size of the language model.
     corpus: str | None = None  # a text file to learn from, one text a line, instead of the preset's own texts.
     seeds: int = 3  # starts of each arm.
-    updates: int | None = None  # of each arm, 32 labels each; of tiny 40, laptop 120, full 240.
+    updates: int | None = None  # of each arm, 32 labels each; of tiny 40, laptop 180, full 300.
     budget: float = 3.0  # KL of a text to the reference, in nats, to which every arm adapts its temperature.
     reward: Literal["lexicon", "budgeted", "linear", "mlp"] = "lexicon"  # the reward model.
     arms: tuple[str, ...] = tuple(ARMS)  # which, of direct frozen alternating buffered joint joint_tilt two_stream.
