@@ -128,8 +128,10 @@ def moved(agent: Agent, lanes: Lanes, rounds: int) -> tuple[np.ndarray, np.ndarr
     Returns: z [L, k] and τ [L].
     """
     k, count = len(agent.names), len(lanes.arms)
-    first = agent.play([(seed, 4, 0) for seed in lanes.seeds], np.zeros((count, k)), UNLABELLED)
-    z, tau, c = np.zeros((count, k)), np.full(count, 0.3), covariance(first.features)
+    seeds = list(dict.fromkeys(lanes.seeds))
+    first = agent.play([(seed, 4, 0) for seed in seeds], np.zeros((len(seeds), k)), UNLABELLED)
+    c = covariance(first.features)[[seeds.index(seed) for seed in lanes.seeds]]
+    z, tau = np.zeros((count, k)), np.full(count, 0.3)
     kept, weight = [np.zeros((count, k)), np.zeros(count)], 0
     for step in range(rounds):
         found = agent.play([(seed, 1, step) for seed in lanes.seeds], z / tau[:, None], BATCH)
