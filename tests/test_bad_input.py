@@ -1,5 +1,6 @@
 """Bad input: exit code 2, one line that names what is wrong, and nothing is touched."""
 
+import errno
 import inspect
 import json
 import shutil
@@ -11,6 +12,7 @@ import pytest
 from toys import furnish
 from toys.problems.field import field
 from toys.solvers.drift import drift
+from upperhand import store
 from upperhand.checkpoints import digest
 from upperhand.cli import main
 from upperhand.mdps import dense, four_rooms_world, random_world, sparse, toytext_world
@@ -174,6 +176,35 @@ def test_a_damaged_folder_is_refused_and_not_touched(done, tmp_path, capsys, kin
     before = hashes(out)
     refused(["resume", str(out)], named, capsys)
     assert hashes(out) == before
+
+
+def test_a_full_disk_is_told_and_the_run_goes_on_as_if_nothing_had_been(tmp_path, capsys, monkeypatch):
+    """The third chunk of rows finds no space; resumed, the rows are those of a run that always had some."""
+    furnish()
+    words = ["run", "field", "--solver", "drift", "--seeds", "2", "--steps", "6", "--every", "2", "--out"]
+    sink = store.rows_sink
+
+    def filling(*args):
+        write, close = sink(*args)
+        chunks = []
+
+        def written(*row):
+            chunks.append(1)
+            if len(chunks) > 2:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            write(*row)
+
+        return written, close
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "rows_sink", filling)
+        assert main([*words, str(tmp_path / "full")]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "the disk is full: free some space" in said
+    assert main(["resume", str(tmp_path / "full")]) == main([*words, str(tmp_path / "whole")]) == 0
+    told = [(tmp_path / name / "rows.jsonl").read_text().splitlines() for name in ("full", "whole")]
+    rows = [[{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in lines] for lines in told]
+    assert rows[0] == rows[1] and len(rows[0]) == 8
 
 
 def test_a_folder_that_is_not_empty(done, tmp_path, capsys):

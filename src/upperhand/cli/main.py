@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Sequence
 
 from upperhand.cli.listing import first_line, needs
-from upperhand.cli.wording import complain, leading, only_folder
+from upperhand.cli.wording import complain, leading, of_disk, only_folder
 from upperhand.errors import BadInput, Diverged
 from upperhand.settings import names, resolve, unknown
 
@@ -39,8 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         warnings.showwarning = lambda message, *rest: complain(f"warning: {message}")
         try:
             return dispatch(words)
-        except (BadInput, OSError) as error:
+        except BadInput as error:
             return complain(error, 2)
+        except OSError as error:
+            return complain(of_disk(error), 2)
         except Diverged as error:
             return complain(error, 1)
         except KeyboardInterrupt:

@@ -1,5 +1,6 @@
 """What commands share: a line of complaint, the first word, the only folder."""
 
+import errno
 import sys
 from pathlib import Path
 
@@ -10,6 +11,13 @@ def complain(message: object, code: int = 0) -> int:
     """Print one line on stderr; returns the exit code."""
     print(f"upperhand: {' '.join(str(message).split())}", file=sys.stderr)
     return code
+
+
+def of_disk(error: OSError) -> str:
+    """What an error of the system is told as; a full disk with what to do, for nothing is lost by it."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk is full: free some space, then continue with `upperhand resume OUT`; what was written is kept."
+    return str(error)
 
 
 def leading(words: list[str], what: str, usage: str) -> tuple[str, list[str]] | None:

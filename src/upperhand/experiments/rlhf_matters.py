@@ -10,7 +10,7 @@ bias-TRUTH, gibbs-TRUTH, markov-GAMMA, style-OWN, direct: {"part", "agent", "tru
 "texts", "names": what x weighs, "base": {"score", …} of π_ref, "entries": [{"arm", "kl": the budget, "score",
 "reached": KL, "error": standard error of the score, each one a seed, …, "x": of the first seed}], "seconds"}.
 
-Takes: about 40 minutes on two cores, and the training of the language model where it is not in the cache.
+Takes: about 50 minutes on two cores, and the training of the language model where it is not in the cache.
 Reference: ours. The truth "pen" is VADER − ½[more than 12 words] − ½[no handle].
 """
 
