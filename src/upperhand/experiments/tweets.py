@@ -5,8 +5,7 @@ reward model and policy together (joint, joint_tilt, two_stream), in turns (alte
 (frozen), and without a reward model (direct). Every arm has the same number of labels a start, of texts or of pairs,
 and adapts its temperature to the same KL. At the end 512 fresh texts are judged, by judges too that no arm ever saw.
 
-Takes: tiny some two minutes on two cores, laptop the better part of an hour, with the training of the language model;
-full hours.
+Takes: tiny some two minutes on two cores, laptop some 40, with the training of the language model; full hours.
 Reference: the second experiment of Zeng, Bhatt, Ganesh, Koppel, "A Regularized Actor-Critic Algorithm for Bi-Level
 Reinforcement Learning", 2026; our reconstruction: their corpus, sizes and settings were not available to us.
 """

@@ -12,13 +12,10 @@ from upperhand.forms import BilevelRL
 from upperhand.policy_gradients.budget import Budget, budget, hold
 from upperhand.policy_gradients.text_critic import critic
 from upperhand.policy_gradients.texts import Learner, Written, improve
-from upperhand.schedule import geometric, positive, schedule
+from upperhand.schedule import positive, schedule
 from upperhand.solver import Asked
 from upperhand.texts import Reading, Writer
 from upperhand.types import Count, Key, Scalar, Schedule, Step, Tree
-
-RATE = (0.1, 0.01)
-"""Ends of the rate at which log τ answers to a budget: it falls as the policy's own step does, or τ would swing."""
 
 
 class Author(NamedTuple):
@@ -38,7 +35,6 @@ class How(NamedTuple):
     tau_at: Callable[[Count], Scalar]
     beta: float  # of the problem
     most: float | None  # the budget
-    rate_at: Callable[[Count], Scalar]  # of log τ an update, under a budget
 
 
 def authors(
@@ -64,9 +60,7 @@ def authors(
             optax.clip_by_global_norm(1.0), optax.adam(schedule("policy_step", policy_step, steps))
         )
     tau_at = schedule("temperature", temperature, steps)
-    return How(
-        problem.policy, problem.mdp, batch, policy_step, tau_at, problem.upper.beta, most, geometric(*RATE, steps)
-    )
+    return How(problem.policy, problem.mdp, batch, policy_step, tau_at, problem.upper.beta, most)
 
 
 def descending(x_step: Step, steps: int) -> optax.GradientTransformation:
@@ -98,20 +92,11 @@ def prices(how: How, author: Author, count: Count) -> tuple[Scalar, Scalar]:
 
 
 def follow(
-    how: How, author: Author, reading: Reading, r: Float[Array, "B T"], tau: Scalar, rate: Scalar | None
+    how: How, author: Author, reading: Reading, r: Float[Array, "B T"], tau: Scalar, holds: bool = True
 ) -> tuple[Author, Written]:
-    """One step of the policy towards its optimum for rewards of its own texts; τ moves towards the budget.
-
-    Args:
-      how, author, reading: who, and its own texts.
-      r: [B, T] rewards of their tokens.
-      tau: temperature, units of reward a nat.
-      rate: of log τ in this update, `how.rate_at`; None where another policy's KL moves it.
-    Returns: the author, and what it saw.
-    """
+    """One step of the policy towards its optimum for rewards of its own texts; τ moves towards the budget."""
     learner, seen = improve(how.writer, how.policy_step, author.learner, reading, r, tau)
-    is_held = rate is not None and how.most is not None
-    moved = hold(author.budget, seen.kl, how.most, rate=rate) if is_held else author.budget
+    moved = hold(author.budget, seen.kl, how.most) if holds and how.most is not None else author.budget
     return Author(learner, moved), seen
 
 

@@ -31,7 +31,7 @@ def hold(
     kl: Scalar,
     most: float | Scalar,
     *,
-    rate: float | Scalar = 0.05,
+    rate: float = 0.05,
     keep: float = 0.8,
     lead: float = 8.0,
     ends: tuple[float, float] = (1e-3, 1e3),

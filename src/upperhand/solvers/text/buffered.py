@@ -103,7 +103,7 @@ def buffered(
         x = problem.project_x(optax.apply_updates(state.x, move))
         reading = how.writer.read(asked.tokens)
         said = heard(problem, state.x, reading, answers)
-        author, seen = follow(how, state.author, reading, problem.reward(x, reading), tau, how.rate_at(state.count))
+        author, seen = follow(how, state.author, reading, problem.reward(x, reading), tau)
         new = State(x, author, kept, step_state, state.count + 1)
         loss = said.loss + beta * seen.kl + upper.cost(state.x)
         spent = cost(samples=jnp.sum(reading.alive), gradients=2)

@@ -70,7 +70,7 @@ def direct(
         tau, _ = prices(how, state.author, state.count)
         reading = how.writer.read(asked.tokens)
         said = heard(problem, state.x, reading, answers)
-        author, seen = follow(how, state.author, reading, at_end(reading, said.u), tau, how.rate_at(state.count))
+        author, seen = follow(how, state.author, reading, at_end(reading, said.u), tau)
         new = State(state.x, author, state.count + 1)
         dx = jax.tree.map(jnp.zeros_like, state.x)
         spent = cost(samples=jnp.sum(reading.alive), gradients=1)

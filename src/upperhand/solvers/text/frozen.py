@@ -108,8 +108,7 @@ def frozen(
     def tell(key: Key, state: State, asked: Asked, answers):
         tau, beta = prices(how, state.author, state.count)
         reading = how.writer.read(asked.tokens)
-        rate = how.rate_at(state.count)
-        author, seen = follow(how, state.author, reading, problem.reward(state.x, reading), tau, rate)
+        author, seen = follow(how, state.author, reading, problem.reward(state.x, reading), tau)
         still = jax.tree.map(jnp.zeros_like, state.x)
         new, dx = jax.lax.cond(
             asked.wanted,

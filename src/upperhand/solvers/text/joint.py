@@ -99,7 +99,7 @@ def joint(
         dx = hypergradient(problem, state.x, heeded, said, lambda u, total: form.coefficients(u, total, tau, beta, w))
         move, step_state = descent.update(dx, state.step, state.x)
         x = problem.project_x(optax.apply_updates(state.x, move))
-        author, seen = follow(how, state.author, reading, problem.reward(x, reading), tau, how.rate_at(state.count))
+        author, seen = follow(how, state.author, reading, problem.reward(x, reading), tau)
         new = State(x, author, step_state, state.count + 1)
         loss = said.loss + beta * seen.kl + upper.cost(state.x)
         spent = cost(samples=jnp.sum(reading.alive), gradients=3)
