@@ -86,8 +86,16 @@ def options(config: type, name: str) -> Any:
 
     comments = dict(re.findall(r"^    (\w+): .*?  # (.*)$", inspect.getsource(config), re.MULTILINE))
     texts, hints = argument_texts(inspect.getdoc(config) or "") | comments, typing.get_type_hints(config)
+    shown = lambda default: "" if default == () else None  # noqa: E731
     fields = [
-        (field.name, Annotated[hints[field.name], tyro.conf.arg(help=texts.get(field.name))], field.default)
+        (
+            field.name,
+            Annotated[
+                hints[field.name],
+                tyro.conf.arg(help=texts.get(field.name), help_behavior_hint=shown(field.default)),
+            ],
+            field.default,
+        )
         for field in dataclasses.fields(config)
     ]
     hint, text = f"(default: runs/{name}-TIME)", "the folder, new, or of the same experiment, which goes on."

@@ -55,6 +55,8 @@ ARMS = {
     "joint_tilt": Arm("joint", "score", {"form": tilt, "penalty": 0.15}),
     "two_stream": Arm("two_stream", "score", {"penalty": 4.0}),
 }
+FIRST_LOOK = ("direct", "frozen", "alternating", "joint")
+"""Arms of tiny, where nothing else is asked for: each is one more program to compile."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,13 @@ class Config:
     updates: int | None = None  # of each arm, 32 labels each; of tiny 40, laptop 180, full 300.
     budget: float = 3.0  # KL of a text to the reference, in nats, to which every arm adapts its temperature.
     reward: Literal["lexicon", "budgeted", "linear", "mlp"] = "lexicon"  # the reward model.
-    arms: tuple[str, ...] = tuple(ARMS)  # which, of direct frozen alternating buffered joint joint_tilt two_stream.
+    arms: tuple[str, ...] = ()  # of direct frozen alternating buffered joint joint_tilt two_stream; all, of tiny four.
 
     def __post_init__(self):
-        if unknown := [arm for arm in self.arms if arm not in ARMS] or not self.arms:
-            raise BadInput(f"--arms must be some of {', '.join(ARMS)}: got {unknown or 'none'}.")
+        if not self.arms:
+            object.__setattr__(self, "arms", FIRST_LOOK if self.preset == "tiny" else tuple(ARMS))
+        if unknown := [arm for arm in self.arms if arm not in ARMS]:
+            raise BadInput(f"--arms must be some of {', '.join(ARMS)}: got {' '.join(unknown)}.")
         if len(set(self.arms)) < len(self.arms):
             raise BadInput(f"--arms must differ: got {' '.join(self.arms)}.")
         for name in ("seeds", "updates"):
