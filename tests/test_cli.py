@@ -13,10 +13,12 @@ from toys import furnish
 from toys.problems.field import field
 from toys.solvers.drift import Shake, drift, gentle, rough
 from upperhand.cli import main
-from upperhand.cli.listing import first_line, needs
+from upperhand.cli.listing import first_line, groups, kind, needs, says, tried
+from upperhand.cli.running import chosen
+from upperhand.errors import BadInput
 from upperhand.hypergradients.streams import Estimator
 from upperhand.schedule import Power
-from upperhand.settings import ROOMS, argument_texts, builder, choices, names, restored, settings, stored
+from upperhand.settings import ROOMS, argument_texts, build, builder, choices, names, restored, settings, stored
 from upperhand.solve import solve
 
 UPPERHAND = Path(sys.executable).with_name("upperhand")
@@ -46,7 +48,9 @@ def test_list_names_everything_with_its_first_line(capsys):
     said = capsys.readouterr().out
     for room in ("problem", "solver"):
         assert names(room)
-        for name in names(room):
+        listed = [name for members in groups(room).values() for name in members]
+        assert set(names(room)) - set(listed) <= {"evaluation"} and len(set(listed)) == len(listed)
+        for name in listed:
             assert name in said and first_line(room, name)[:20] in said
             module = sys.modules[builder(room, name).__module__]
             assert first_line(room, name) == module.__doc__.split("\n")[0]
@@ -66,7 +70,7 @@ def test_the_help_of_a_run_tells_settings_defaults_and_meanings(capsys):
         "--problem.far FLOAT how far starts lie, above 0. (default: 1.0)",
         "--method.temperature FLOAT [FLOAT] schedules. (default: 1.0 0.1)",
         "draws an update, that are averaged. (default: 4)",
-        "Power(scale=0.5, exponent=-0.25)",
+        "Power(scale=0.5, exponent=-0.25, offset=1.0)",
         "--method.shake {gentle,rough} how much x is shaken. (default: gentle)",
         "--steps INT",
     ):
@@ -160,6 +164,12 @@ def test_a_choice_and_a_power_are_written_by_what_they_are_and_come_back():
     assert told == {"shake": {"choice": "rough"}, "penalty": {"power": [2.0, -0.5]}, "temperature": [1.0, 0.5]}
     back = restored("solver", "drift", told)
     assert back == given and back["shake"] is rough
+    late = json.loads(json.dumps(stored({"penalty": Power(2.0, -1.0, 50.0)})))
+    assert late == {"penalty": {"power": [2.0, -1.0, 50.0]}}
+    assert restored("solver", "drift", late) == {"penalty": Power(2.0, -1.0, 50.0)}
+    for bad in ([2.0], [2.0, -1.0, "50"], [2.0, -1.0, 50.0, 1.0]):
+        with pytest.raises(BadInput, match=r"numbers \[scale, exponent\] or \[scale, exponent, offset\]"):
+            restored("solver", "drift", {"penalty": {"power": bad}})
 
 
 def test_choices_are_the_values_of_a_class_in_its_own_module():
@@ -186,6 +196,36 @@ def test_list_tells_needs_where_a_file_tells_them(capsys, monkeypatch, tmp_path)
     assert main(["list"]) == 0
     said = capsys.readouterr().out
     assert "Needs: a kernel; second derivatives." in said and said.count("Needs:") == 1
+
+
+def test_worlds_texts_and_general_problems_are_listed_apart(capsys):
+    assert main(["list"]) == 0
+    said = capsys.readouterr().out
+    order = ["  goal_placement ", "problems of texts", "  tweets ", "general problems", "  quadratic "]
+    order += ["solvers for worlds", "  hpgd ", "solvers for texts", "  joint ", "general solvers", "  alt_pbgd "]
+    lines = said.splitlines()
+    places = [next(at for at, line in enumerate(lines) if line.startswith(word)) for word in order]
+    assert places == sorted(places)
+    kinds = {name: kind("problem", name) for name in names("problem")}
+    assert kinds["token_game"] == "texts" and kinds["field"] == "worlds" and kinds["evaluation"] == ""
+
+
+def test_every_general_problem_says_what_to_try_and_that_takes_it():
+    """The line `Try: NAME` is what `upperhand run PROBLEM` runs; a method is built on the problem, but not run."""
+    assert (
+        chosen([], "goal_placement") == "actor_critic" and chosen([], "tweets") == chosen([], "token_game") == "joint"
+    )
+    assert chosen(["--solver", "alt-pbgd"], "tweets") == chosen(["--solver=alt_pbgd"], "tweets") == "alt_pbgd"
+    for name in names("problem"):
+        if kind("problem", name) == "general" and name != "hyper_cleaning":  # which needs a package
+            assert tried(name) == chosen([], name) and tried(name) in names("solver"), name
+            build("solver", tried(name), {}, build("problem", name, {}))
+
+
+def test_what_a_page_tells_comes_from_the_documentation():
+    told = says("sparse_shift", "slide")
+    assert told["problem"] == first_line("problem", "sparse_shift") and told["solver"] == first_line("solver", "slide")
+    assert "upper = ½ ‖y − c‖²" in told["formulas"] and "Φ(x) = ½ ‖x − c‖² + l1 ‖x‖₁" in told["formulas"]
 
 
 def test_argument_texts():

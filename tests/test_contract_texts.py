@@ -195,13 +195,13 @@ def test_it_refuses_objectives_that_it_cannot_serve_and_worlds_that_are_none(nam
     for kind in CLIMBS[name].refuses:
         with pytest.raises(ValueError, match="needs an upper objective of texts"):
             made(name, posed(kind))
-    with pytest.raises(BadInput, match="is for problems of texts"):
+    with pytest.raises(BadInput, match="is not for a problem on a finite world"):
         build("solver", name, {}, goal_placement())
 
 
 def test_solvers_of_finite_worlds_refuse_texts():
     assert set(NAMES) < set(names("solver"))
-    with pytest.raises(BadInput, match="is for finite worlds"):
+    with pytest.raises(BadInput, match="is not for a problem of texts"):
         build("solver", "actor_critic", {}, token_game())
 
 

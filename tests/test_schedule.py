@@ -18,6 +18,12 @@ def test_power(scale, exponent):
         assert float(found) == pytest.approx(scale * (count + 1) ** exponent, rel=1e-12)
 
 
+def test_an_offset_delays_the_decay():
+    """2/(k + 50): a fiftieth as steep at first, and the same in the long run."""
+    for count in (0, 1, 99_999):
+        assert float(Power(2.0, -1.0, 50.0)(jnp.asarray(count))) == pytest.approx(2 / (count + 50), rel=1e-12)
+
+
 def test_published_attenuation_over_1e5_steps():
     """τ by the power −1/20 shrinks to 0.56 of its start, w by −3/20 to 0.18."""
     last = jnp.asarray(10**5 - 1)

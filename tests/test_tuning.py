@@ -72,6 +72,7 @@ def test_a_scaled_setting_is_checked_as_any():
 def test_scaled_numbers_can_be_written_down():
     assert scaled(0.5, 4.0) == 2.0 and scaled((1.0, 0.25), 4.0) == (4.0, 1.0)
     assert scaled(Power(2.0, -0.3), 0.5) == Power(1.0, -0.3)
+    assert scaled(Power(2.0, -1.0, 50.0), 0.5) == Power(1.0, -1.0, 50.0)
 
 
 def test_factors_are_the_same_for_every_arm_and_spread_over_their_ranges():

@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 
 from upperhand.errors import BadInput
-from upperhand.forms import BilevelRL
+from upperhand.record import Problem
 from upperhand.run import chunk, seed_key, strong
-from upperhand.settings import PLANNED, settings, unknown
+from upperhand.settings import PLANNED, fitted, settings, unknown
 from upperhand.solve import Plan, begin
 from upperhand.solver import Cost, Solver
 from upperhand.wrappers import guarded
@@ -61,7 +61,7 @@ def armed(label: str, builder: Callable[..., Solver], given: Mapping[str, Any] |
     return Arm(label, builder, full, tuple(given), planned)
 
 
-def built(arm: Arm, problem: BilevelRL, steps: int | None, changed: Mapping[str, Any] | None = None) -> Solver:
+def built(arm: Arm, problem: Problem, steps: int | None, changed: Mapping[str, Any] | None = None) -> Solver:
     """The arm's method on a problem, guarded.
 
     Args:
@@ -73,12 +73,12 @@ def built(arm: Arm, problem: BilevelRL, steps: int | None, changed: Mapping[str,
     """
     planned = {PLANNED: steps} if arm.planned is not None and steps is not None else {}
     try:
-        return guarded(arm.builder(problem, **arm.settings | dict(changed or {}) | planned))
+        return guarded(arm.builder(fitted(arm.builder, problem), **arm.settings | dict(changed or {}) | planned))
     except (ValueError, TypeError) as error:
         raise BadInput(f"arm {arm.label}: {' '.join(str(error).split())}") from error
 
 
-def priced(arm: Arm, problem: BilevelRL) -> Cost:
+def priced(arm: Arm, problem: Problem) -> Cost:
     """What one update of one seed spends, as the method counts it. Cost: its code is traced once."""
     solver = built(arm, problem, None)
 
@@ -113,7 +113,7 @@ def affordable(arm: Arm, price: float, currency: str, budget: float) -> int:
     return steps
 
 
-def timed(arm: Arm, problem: BilevelRL, seeds: Sequence[int], budget: float) -> float:
+def timed(arm: Arm, problem: Problem, seeds: Sequence[int], budget: float) -> float:
     """Seconds of one update of all seeds together, after compilation.
 
     Args:

@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 from upperhand import comparison_store, store
 from upperhand.arms import CURRENCIES, Arm, affordable, armed, built, priced, spends, timed
 from upperhand.errors import BadInput
-from upperhand.forms import BilevelRL, Population, Preference, Score
-from upperhand.record import exact_record
+from upperhand.record import Problem, recorder
 from upperhand.run import Record, Sink
-from upperhand.settings import PLANNED, stored
+from upperhand.settings import PLANNED, is_of_texts, stored
 from upperhand.solve import carry_out, described, named, planned, precision, seed_numbers, whole_number
 from upperhand.solver import Cost
 from upperhand.tuning import rescaled, tune, tuned_settings
@@ -26,7 +25,7 @@ Watch = Callable[[str, str, int], Sequence[Sink]]  # (label, "tuning" or "runnin
 class Contest(NamedTuple):
     """What is to be compared."""
 
-    problem: BilevelRL
+    problem: Problem
     arms: tuple[Arm, ...]
     prices: tuple[Cost, ...]  # what an update of each arm spends
     currency: str
@@ -45,7 +44,7 @@ class Compared(NamedTuple):
 
 
 def compare(
-    problem: BilevelRL,
+    problem: Problem,
     arms: Mapping[str, Callable | tuple[Callable, Mapping[str, Any]]],
     *,
     out: str | Path,
@@ -84,7 +83,7 @@ def compare(
 
 
 def agreed(
-    problem: BilevelRL,
+    problem: Problem,
     arms: Sequence[Arm],
     *,
     budget: Mapping[str, float | None],
@@ -93,7 +92,7 @@ def agreed(
     tuning_seeds: int | Sequence[int],
 ) -> Contest:
     """A Contest, checked. Raises: BadInput. Cost: the code of every arm is traced once."""
-    if isinstance(problem.upper, Score | Population | Preference):
+    if is_of_texts(problem):
         raise BadInput("compare tunes in one program, and texts wait for a person: try `upperhand reproduce tweets`.")
     labels = [arm.label.casefold() for arm in arms]
     if not arms:
@@ -141,6 +140,7 @@ def begin(contest: Contest, out: str | Path, about: Mapping[str, Any]) -> None:
         for arm in contest.arms
     ]
     told = dict(about) | {"currency": contest.currency, "budget": contest.budget, "seeds": list(contest.seeds)}
+    told["form"] = type(contest.problem).__name__
     told["precision"] = precision()
     told["tuning"] = {"trials": contest.trials, "seeds": list(contest.tuning_seeds)}
     comparison_store.create(out, told | {"arms": arms})
@@ -156,7 +156,7 @@ def fulfil(contest: Contest, out: Path, watch: Watch = lambda label, phase, step
     Raises: BadInput where the folder is damaged; KeyboardInterrupt goes through.
     """
     comparison_store.swept(out)
-    about, record = comparison_store.read(out), exact_record(contest.problem)
+    about, record = comparison_store.read(out), recorder(contest.problem)
     for arm, price in zip(contest.arms, contest.prices, strict=True):
         one(contest, arm, price, out, about, record=record, watch=watch)
 

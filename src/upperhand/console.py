@@ -28,12 +28,12 @@ def told(row: Mapping[str, Any]) -> str:
 
 
 def rate(row: Mapping[str, Any], earlier: Mapping[str, Any]) -> str:
-    """Transitions per second of all seeds since an earlier row; not from step 0, whose chunk is compiled first."""
+    """Samples per second of all seeds since an earlier row; not from step 0, whose chunk is compiled first."""
     if earlier["step"] == 0:
         return ""
     seconds = row["seconds"] - earlier["seconds"]
     samples = float(np.sum(row["samples"]) - np.sum(earlier["samples"]))
-    return f"{samples / seconds:.3g} transitions/s" if samples and seconds > 0 else ""
+    return f"{samples / seconds:.3g} samples/s" if samples and seconds > 0 else ""
 
 
 @contextmanager

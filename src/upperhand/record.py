@@ -7,15 +7,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from upperhand.forms import BilevelRL
+from upperhand.forms import Bilevel, BilevelRL, Conditional, Equations
 from upperhand.hoist import hoist
 from upperhand.wrappers import LARGEST
+
+Problem = Bilevel | BilevelRL | Conditional | Equations
 
 TINY = 1e-30
 """Below this norm a hypergradient is taken as this long, so that its relative error stays finite."""
 
 
-def exact_record(problem: BilevelRL) -> Callable[[Any, Any], Mapping[str, Any]]:
+def exact_record(problem: Problem) -> Callable[[Any, Any], Mapping[str, Any]]:
     """How far a run is from the truth, in float64.
 
     value = Φ_τ(x) at the oracle's τ        gap = value − best
@@ -71,6 +73,29 @@ def exact_record(problem: BilevelRL) -> Callable[[Any, Any], Mapping[str, Any]]:
         if oracle.best is not None:
             found["gap"] = found["value"] - oracle.best()[1]
         return found
+
+    return record
+
+
+def recorder(problem: Problem) -> Callable[[Any, Any], Mapping[str, Any]]:
+    """What a row tells besides: what the oracle says, the problem's metrics of x and y, and what it records itself.
+
+    Args:
+      problem: whose metrics are [] each, in the precision of the run; one that is not finite is told as 1e30.
+    Returns: the `record` of `run`, host code: (state, told or None) → figures, each [] or [N].
+    """
+    oracle, own = exact_record(problem), problem.record or (lambda state, told: {})
+    if problem.metrics is None:
+        return lambda state, told: {**oracle(state, told), **own(state, told)}
+    single = jax.jit(problem.metrics)
+    several = jax.jit(jax.vmap(problem.metrics))
+
+    def record(state, told):
+        found = (several if np.ndim(state.count) else single)(state.x, state.y)
+        figures = {name: np.asarray(figure) for name, figure in found.items()}
+        if hasattr(state, "failed"):
+            figures = {name: np.where(np.abs(each) < LARGEST, each, LARGEST) for name, each in figures.items()}
+        return {**oracle(state, told), **figures, **own(state, told)}
 
     return record
 

@@ -1,7 +1,7 @@
 """How penalty weight and temperature attenuate: geometrically, by the paper's powers, or not at all."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -12,13 +12,14 @@ from upperhand.types import Count, Scalar, Scaled, Schedule, Step
 
 @dataclass(frozen=True)
 class Power:
-    """scale · (count + 1)^exponent, the schedules of the paper."""
+    """scale · (count + offset)^exponent: with offset 1 the schedules of the paper; a larger one delays the decay."""
 
     scale: float
     exponent: float
+    offset: float = 1.0  # above 0
 
     def __call__(self, count: Count) -> Scalar:
-        return self.scale * (jnp.asarray(count, float) + 1.0) ** self.exponent
+        return self.scale * (jnp.asarray(count, float) + self.offset) ** self.exponent
 
 
 def geometric(start: float, end: float, steps: int) -> Callable[[Count], Scalar]:
@@ -85,7 +86,7 @@ def clipped(name: str, value: Schedule | optax.GradientTransformation, steps: in
 def scaled(value: Schedule, factor: float) -> Schedule:
     """A number, two ends or a Power times a number: what Scaled tells, as a setting that can be written down."""
     if isinstance(value, Power):
-        return Power(value.scale * factor, value.exponent)
+        return replace(value, scale=value.scale * factor)
     return tuple(end * factor for end in value) if isinstance(value, tuple | list) else value * factor
 
 
@@ -114,3 +115,12 @@ def whole(name: str, value: Any, length: int, least: int = 1) -> tuple[int, ...]
             f"{name} must be {length} whole number{'s' * (length > 1)} of at least {least}: got {value!r}."
         )
     return tuple(value)
+
+
+def share(name: str, value: Schedule, steps: int) -> Callable[[Count], Scalar]:
+    """As `schedule`, of shares in (0, 1]; where a function of the count gives more, it is cut at 1."""
+    found = schedule(name, value, steps)
+    for part in value if isinstance(value, tuple | list) else (value,):
+        if _number(part):
+            fraction(name, part)
+    return lambda count: jnp.minimum(found(count), 1.0)

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from upperhand.errors import BadInput
-from upperhand.forms import BilevelRL, Population, Preference, Score
+from upperhand.forms import Bilevel, BilevelRL, Conditional, Equations, Population, Preference, Score
+from upperhand.policy_gradients.lower import as_bilevel
 from upperhand.schedule import Power
 
 HERE = Path(__file__).parent
 ROOMS = {
     "problem": [(HERE / "problems", "upperhand.problems"), (HERE / "prepared", "upperhand.prepared")],
     "solver": [
+        (HERE / "solvers", "upperhand.solvers"),
         (HERE / "solvers" / "rl", "upperhand.solvers.rl"),
         (HERE / "solvers" / "text", "upperhand.solvers.text"),
     ],
@@ -117,26 +119,48 @@ def build(room: str, name: str, given: Mapping[str, Any], *args: Any) -> Any:
         if setting not in known:
             raise unknown(f"setting of {name}", setting, known, f"It has {', '.join(known) or 'none'}.")
     if room == "solver":
-        suited(name, args[0])
+        args = (fitted(function, args[0]), *args[1:])
     try:
         return function(*args, **given)
     except (ValueError, TypeError) as error:
         raise BadInput(f"{name}: {' '.join(str(error).split())}") from error
 
 
-def for_texts(solver: str) -> bool:
-    """Whether a solver, by its name, is one for problems of texts."""
-    return files("solver")[resolve("solver", solver)][1].startswith("upperhand.solvers.text.")
+def is_of_texts(problem: Any) -> bool:
+    """Whether a problem's upper objective is a person's word on whole texts."""
+    return isinstance(problem, BilevelRL) and isinstance(problem.upper, Score | Population | Preference)
 
 
-def suited(solver: str, problem: BilevelRL) -> None:
-    """BadInput where a solver is for texts and the problem is not, or the other way round."""
-    is_text = isinstance(problem.upper, Score | Population | Preference)
-    if is_text != for_texts(solver):
-        others = [name for name in names("solver") if for_texts(name) == is_text]
-        kind = ("problems of texts", "one") if not is_text else ("finite worlds", "a problem of texts")
-        wanted = f"{solver} is for {kind[0]}, and this is {'not ' if not is_text else ''}{kind[1]}"
-        raise BadInput(f"{wanted}: choose {', '.join(others)}.")
+def forms(function: Callable) -> tuple[tuple[type, ...], bool]:
+    """The problem forms that a solver's builder takes, by its first annotation, and whether it is one for texts."""
+    first = next(iter(inspect.signature(function).parameters), None)
+    hint = typing.get_type_hints(function).get(first)
+    kinds = tuple(kind for kind in members(hint) if kind in (Bilevel, BilevelRL, Conditional, Equations))
+    return kinds, function.__module__.startswith("upperhand.solvers.text.")
+
+
+def takes(function: Callable, problem: Any) -> bool:
+    """Whether a builder takes a problem, as it is or through `as_bilevel`; one without annotations takes any."""
+    kinds, for_texts = forms(function)
+    if not kinds:
+        return True
+    is_text, is_bridged = is_of_texts(problem), isinstance(problem, BilevelRL) and BilevelRL not in kinds
+    return is_text == for_texts and (Bilevel in kinds if is_bridged else isinstance(problem, kinds))
+
+
+def fitted(function: Callable, problem: Any) -> Any:
+    """The problem in the form that a solver's builder takes: as it is, or a world through `as_bilevel`.
+
+    Raises: BadInput, with the solvers that do, where it takes neither.
+    """
+    if not takes(function, problem):
+        others = [name for name in names("solver") if takes(builder("solver", name), problem)]
+        kind = "a problem of texts" if is_of_texts(problem) else f"a {type(problem).__name__} problem"
+        if isinstance(problem, BilevelRL) and not is_of_texts(problem):
+            kind = "a problem on a finite world"
+        raise BadInput(f"{function.__name__} is not for {kind}: choose {', '.join(others)}.")
+    kinds, _ = forms(function)
+    return as_bilevel(problem) if kinds and isinstance(problem, BilevelRL) and BilevelRL not in kinds else problem
 
 
 def choices(kind: Any) -> dict[str, Any]:
@@ -152,12 +176,12 @@ def choice(value: Any) -> str | None:
 
 
 def stored(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings as JSON: numbers, texts and sequences of them as they are, {"power": [scale, exponent]} for a Power,
-    {"choice": name} for a value that its own module names, {"default": repr} for the rest."""
+    """Settings as JSON: numbers, texts and sequences of them as they are, {"power": [scale, exponent, offset]} for a
+    Power (no offset of 1), {"choice": name} for a value that its own module names, {"default": repr} for the rest."""
 
     def one(value):
         if isinstance(value, Power):
-            return {"power": [value.scale, value.exponent]}
+            return {"power": [value.scale, value.exponent, *([value.offset] if value.offset != 1 else [])]}
         if (name := choice(value)) is not None:
             return {"choice": name}
         return value if is_primitive(value) else {"default": told(value)}
@@ -207,9 +231,9 @@ def restored(room: str, name: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def power(what: str, value: Any) -> Power:
-    """A Power from its two numbers in JSON. Raises: BadInput where they are none."""
-    if not isinstance(value, list) or len(value) != 2 or any(type(part) not in (int, float) for part in value):
-        raise BadInput(f"{what} is a power, two numbers [scale, exponent]: got {value!r:.60}.")
+    """A Power from its two or three numbers in JSON. Raises: BadInput where they are none."""
+    if not isinstance(value, list) or len(value) not in (2, 3) or any(type(part) not in (int, float) for part in value):
+        raise BadInput(f"{what} is a power, numbers [scale, exponent] or [scale, exponent, offset]: got {value!r:.60}.")
     return Power(*value)
 
 

@@ -13,8 +13,7 @@ import numpy as np
 from upperhand import checkpoints, console, store
 from upperhand.devices import mesh, shard_seeds
 from upperhand.errors import BadInput, Diverged
-from upperhand.forms import BilevelRL
-from upperhand.record import exact_record
+from upperhand.record import Problem, recorder
 from upperhand.run import WRITABLE, Record, Sink, Spent, run, seed_key
 from upperhand.solver import AskTell, Solver
 from upperhand.types import Tree
@@ -37,7 +36,7 @@ class Result(NamedTuple):
 class Plan(NamedTuple):
     """What is to be run."""
 
-    problem: BilevelRL
+    problem: Problem
     solver: Solver | AskTell
     steps: int
     every: int
@@ -48,7 +47,7 @@ class Plan(NamedTuple):
 
 
 def solve(
-    problem: BilevelRL,
+    problem: Problem,
     solver: Solver | AskTell,
     *,
     steps: int,
@@ -82,7 +81,7 @@ def solve(
     return carry_out(plan, folder)
 
 
-def resume(problem: BilevelRL, solver: Solver | AskTell, out: str | Path, *, sinks: Sequence[Sink] = ()) -> Result:
+def resume(problem: Problem, solver: Solver | AskTell, out: str | Path, *, sinks: Sequence[Sink] = ()) -> Result:
     """Continue a run that was stopped, from its newest whole checkpoint; it ends as if it had not been stopped.
 
     Args:
@@ -103,7 +102,7 @@ def resume(problem: BilevelRL, solver: Solver | AskTell, out: str | Path, *, sin
 
 
 def planned(
-    problem: BilevelRL,
+    problem: Problem,
     solver: Solver | AskTell,
     *,
     steps: int,
@@ -138,7 +137,7 @@ def whole_number(name: str, value: Any) -> None:
 
 def described(plan: Plan) -> dict[str, Any]:
     """The part of config.json that a plan tells. Raises: BadInput for starts that JSON would not hold."""
-    told = {"steps": plan.steps, "every": plan.every, "seeds": list(plan.seeds)}
+    told = {"form": type(plan.problem).__name__, "steps": plan.steps, "every": plan.every, "seeds": list(plan.seeds)}
     told["precision"] = precision()
     if plan.starts is not None:
         if not hasattr(plan.starts, "shape") or np.size(plan.starts) > WRITABLE * len(plan.seeds):
@@ -158,7 +157,7 @@ def named(function: Callable, otherwise: str) -> str:
     return parts[0] if len(parts) > 1 else otherwise
 
 
-def drawn(problem: BilevelRL, seeds: Sequence[int]) -> tuple[jax.Array, Tree, Tree]:
+def drawn(problem: Problem, seeds: Sequence[int]) -> tuple[jax.Array, Tree, Tree]:
     """What seeds fix: keys [N] of the updates, starts x [N, ...] and theta [N, ...]."""
     pairs = jax.vmap(jax.random.split)(jnp.stack([seed_key(seed) for seed in seeds]))
     return pairs[:, 1], *jax.vmap(problem.init)(pairs[:, 0])
@@ -233,14 +232,6 @@ def carry_out(plan: Plan, out: Path | None = None, sinks: Sequence[Sink] = (), *
     last = rows[-len(plan.seeds) :]
     value, gap = (np.array([row[name] for row in last]) if name in last[0] else None for name in ("value", "gap"))
     return Result(jax.tree.map(np.asarray, latest[0].x), value, gap, rows, out)
-
-
-def recorder(problem: BilevelRL) -> Record:
-    """What a row tells besides: what the oracle says, and what the problem itself records."""
-    oracle = exact_record(problem)
-    if problem.record is None:
-        return oracle
-    return lambda state, told: {**oracle(state, told), **problem.record(state, told)}
 
 
 def saved(plan: Plan, out: Path | None, keeper: Any, state: Any, rows: list[dict[str, Any]]) -> Path | None:

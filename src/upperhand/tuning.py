@@ -13,7 +13,7 @@ from upperhand import console
 from upperhand.arms import Arm, built
 from upperhand.devices import mesh, shard_seeds
 from upperhand.errors import BadInput
-from upperhand.forms import BilevelRL
+from upperhand.record import Problem
 from upperhand.run import Record, Sink, run
 from upperhand.schedule import Power, scaled
 from upperhand.settings import members, settings
@@ -108,7 +108,7 @@ def rescaled(arm: Arm, factors: Mapping[str, float]) -> dict[str, Any]:
 
 def tune(
     arm: Arm,
-    problem: BilevelRL,
+    problem: Problem,
     *,
     steps: int,
     trials: int,
@@ -157,7 +157,7 @@ def tune(
 
 
 def together(
-    arm: Arm, problem: BilevelRL, steps: int, factors: list[dict[str, float]], seeds: Sequence[int], sinks: list[Sink]
+    arm: Arm, problem: Problem, steps: int, factors: list[dict[str, float]], seeds: Sequence[int], sinks: list[Sink]
 ) -> tuple[Any, list[dict[str, Any]]]:
     """All trials as one axis [K·n] of one program: the method is built where its factors are traced.
 
@@ -183,7 +183,7 @@ def together(
 
 
 def alone(
-    arm: Arm, problem: BilevelRL, steps: int, factors: dict[str, float], seeds: Sequence[int], sinks: list[Sink]
+    arm: Arm, problem: Problem, steps: int, factors: dict[str, float], seeds: Sequence[int], sinks: list[Sink]
 ) -> tuple[Any, list[dict[str, Any]]] | None:
     """One trial; None where the builder refuses the scaled settings."""
     try:

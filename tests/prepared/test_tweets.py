@@ -150,8 +150,8 @@ def test_what_has_no_program_for_texts_says_so(small, capsys):
     for words, says in (
         (["compare", "tweets", "--solvers", "joint", "--problem.preset", "tiny"], "reproduce tweets"),
         (["check", "token_game"], "finite worlds"),
-        (["run", "tweets", "--solver", "actor_critic", "--problem.preset", "tiny"], "is for finite worlds"),
-        (["run", "goal_placement", "--solver", "joint"], "is for problems of texts"),
+        (["run", "tweets", "--solver", "actor_critic", "--problem.preset", "tiny"], "is not for a problem of texts"),
+        (["run", "goal_placement", "--solver", "joint"], "is not for a problem on a finite world"),
         (["reproduce", "tweets", "--arms", "joint", "jont"], "jont"),
         (["reproduce", "tweets", "--budget", "0"], "budget"),
     ):

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from upperhand.cli.arm_words import SYNTAX, arm_of
 from upperhand.cli.drawing import page
 from upperhand.cli.flags import group, parse
-from upperhand.cli.listing import first_line
+from upperhand.cli.listing import first_line, kind, says
 from upperhand.cli.stopping import stoppable
 from upperhand.cli.wording import complain, leading
 from upperhand.errors import BadInput
@@ -94,6 +94,8 @@ def settled(words: list[str]) -> Settled:
         problem = build("problem", problem_name, vars(given.problem))
         contest = agreed(problem, arms, budget=budget, **counts)
     told = {"problem": problem_name, "problem_settings": stored(vars(given.problem))}
+    if kind("problem", problem_name) == "general":
+        told["says"] = says(problem_name)
     told["command"] = shlex.join(["upperhand", "compare", *words])
     return Settled(contest, out, given.precision, told)
 

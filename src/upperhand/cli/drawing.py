@@ -24,11 +24,15 @@ def page(out: Path) -> Path:
 
 
 def experiment_page(out: Path) -> Path:
-    """The page of an experiment: of its comparisons, or as its own file draws it. Raises: BadInput."""
+    """The page of an experiment: of a study, of its comparisons, or as its own file draws it. Raises: BadInput."""
+    from upperhand.report import study_page
     from upperhand.report.experiment_folder import about
     from upperhand.report.experiment_page import write
+    from upperhand.report.study_folder import is_study
 
     try:
+        if is_study(out):
+            return study_page.write(out)
         told = about(out)
         if told["cells"]:
             return write(out)

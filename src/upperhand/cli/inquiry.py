@@ -24,9 +24,9 @@ def options(problem: str) -> Any:
     fields = [
         flag("points", int, 5, "random x, drawn as the problem draws starts."),
         flag("seed", int, 0, "of the draws."),
-        flag("temperatures", tuple[float, ...], (0.1, 0.02), "τ, in units of reward."),
+        flag("temperatures", tuple[float, ...], (0.1, 0.02), "τ, in units of reward; of worlds."),
         flag("weights", tuple[float, ...], (1.0, 0.1, 0.01), "penalty weights w."),
-        flag("draws", int, 40, "estimates of each sampled estimator at each x; 0 leaves them out."),
+        flag("draws", int, 40, "estimates of each sampled estimator at each x, of worlds; 0 leaves them out."),
         flag("batch", tuple[int, int], (32, 4), "chains and their steps in an estimate; or so many whole episodes."),
         ("problem", of_problem, of_problem()),
     ]
@@ -55,10 +55,15 @@ def inquire(problem_name: str, words: list[str]) -> int:
     import jax
 
     from upperhand.cli.check import check
-    from upperhand.forms import Return, Tabular
+    from upperhand.forms import Bilevel, BilevelRL, Return, Tabular
 
     with jax.enable_x64(True):
         problem = build("problem", problem_name, vars(given.problem))
+        if isinstance(problem, Bilevel):
+            return show_general(problem_name, problem, given)
+        if not isinstance(problem, BilevelRL):
+            what = f"{problem_name} is of the form {type(problem).__name__}"
+            raise BadInput(f"check is for Bilevel problems and finite worlds, and {what}.")
         if not isinstance(problem.upper, Return | Tabular):
             raise BadInput(f"check is for finite worlds, and {problem_name} is one of texts.")
         options_of = {"temperatures": given.temperatures, "weights": given.weights}
@@ -70,6 +75,30 @@ def inquire(problem_name: str, words: list[str]) -> int:
             raise BadInput(f"{problem_name}: {error}") from error
     if given.draws and not isinstance(problem.upper, Return):
         print("No sampled estimator takes an upper objective that is not linear in the occupancy.")
+    return 0
+
+
+def show_general(problem_name: str, problem: Any, given: Any) -> int:
+    """Check a general problem and print how its hypergradients do. Returns: exit code 0. Raises: BadInput."""
+    from upperhand.cli.general_check import BATCHES, check_general, is_noisy, lines
+
+    try:
+        findings = check_general(problem, weights=given.weights, points=given.points, seed=given.seed)
+    except ValueError as error:
+        raise BadInput(f"{problem_name}: {error}") from error
+    heads = ["hypergradient", "w", "worst cosine", "median error", "worst error"]
+    table(f"{problem_name} at {given.points} random x, float64", heads, lines(findings), left=1)
+    print(
+        "Errors are relative to the exact hypergradient; `exact` itself is against central differences of Φ"
+        f"{' without l1 ‖x‖₁' if problem.l1 else ''}."
+    )
+    if len(findings) == 1:
+        why = "x and y are coupled by constraints" if problem.constraint is not None else "it has several tasks"
+        print(f"{why[:1].upper()}{why[1:]}, which `implicit` and `value_penalty` are not made for.")
+    elif is_noisy(problem):
+        print(f"`implicit` and `value_penalty` are of means over {BATCHES} batches, the same for all x: noise is left.")
+    if any(np.isnan(found.error).any() for found in findings):
+        print("A dash: the y that minimises w upper + lower is not an allowed one.")
     return 0
 
 

@@ -2,8 +2,25 @@
 
 import ast
 import re
+from typing import Any
 
 from upperhand.settings import files
+
+FOLDERS = {"rl": "worlds", "text": "texts"}
+"""Folder of a solver → what it is for."""
+TITLES = {
+    "problem": {
+        "worlds": "problems on worlds: an agent answers x with its best policy",
+        "texts": "problems of texts: a language model answers a reward model x",
+        "general": "general problems: y answers x, and there need not be an agent",
+    },
+    "solver": {
+        "worlds": "solvers for worlds",
+        "texts": "solvers for texts",
+        "general": "general solvers; most take worlds too, by exact losses of a policy table",
+    },
+}
+"""Titles of the tables of `upperhand list`, in their order."""
 
 
 def documentation(room: str, name: str) -> str:
@@ -14,6 +31,55 @@ def documentation(room: str, name: str) -> str:
 def first_line(room: str, name: str) -> str:
     """The first line of the documentation of a builder's file."""
     return documentation(room, name).split("\n")[0]
+
+
+def formulas(room: str, name: str) -> list[str]:
+    """The formulas of a file: the indented lines of its documentation, those side by side apart."""
+    lines = re.findall(r"^    (\S.*)$", documentation(room, name), re.MULTILINE)
+    return [" ".join(part.split()) for line in lines for part in re.split(r" {4,}", line)]
+
+
+def says(problem: str, solver: str = "") -> dict[str, Any]:
+    """What a page tells of a general problem and of a method, from their documentation."""
+    found = {"problem": first_line("problem", problem), "formulas": formulas("problem", problem)}
+    return found | ({"solver": first_line("solver", solver)} if solver else {})
+
+
+def tried(problem: str) -> str:
+    """The solver of the line `Try: NAME` in the documentation of a problem's file, or nothing."""
+    found = re.search(r"^Try: (\w+)", documentation("problem", problem), re.MULTILINE)
+    return found.group(1) if found else ""
+
+
+def form(problem: str) -> str:
+    """The annotation of what a problem's builder returns, read without importing it, or nothing."""
+    body = ast.parse(files("problem")[problem][0].read_text(encoding="utf-8")).body
+    made = [node.returns for node in body if isinstance(node, ast.FunctionDef) and node.name == problem]
+    return ast.unparse(made[0]) if made and made[0] else ""
+
+
+def kind(room: str, name: str) -> str:
+    """What a problem or a solver is listed with: `worlds`, `texts`, `general`, or nothing where a file is neither.
+
+    A solver by its folder; a problem by its form, and one of texts by the solver that it says to try.
+    """
+    if room == "solver":
+        return FOLDERS.get(files(room)[name][0].parent.name, "general")
+    if form(name) in ("BilevelRL", ""):
+        return "texts" if tried(name) in names_of("texts") else "worlds"
+    return "general" if form(name) in ("Bilevel", "Conditional", "Equations") else ""
+
+
+def names_of(group: str) -> list[str]:
+    """The solvers of a group."""
+    return [name for name in files("solver") if kind("solver", name) == group]
+
+
+def groups(room: str) -> dict[str, list[str]]:
+    """Title of each group that is not empty → the builders of a room that are in it."""
+    kinds = {name: kind(room, name) for name in files(room)}
+    found = {title: [name for name in kinds if kinds[name] == group] for group, title in TITLES[room].items()}
+    return {title: names for title, names in found.items() if names}
 
 
 def needs(room: str, name: str) -> list[str]:

@@ -4,7 +4,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from upperhand.cli.listing import first_line, needs
+from upperhand.cli.listing import first_line, groups, needs
 from upperhand.cli.wording import complain, leading, of_disk, only_folder
 from upperhand.errors import BadInput, Diverged
 from upperhand.settings import names, resolve, unknown
@@ -78,8 +78,9 @@ def list_all(words: list[str]) -> int:
     from upperhand.console import table
 
     for room in ("problem", "solver"):
-        told = {name: [first_line(room, name), *needs(room, name)] for name in names(room)}
-        table(f"{room}s", [room, ""], [[name, "\n".join(lines)] for name, lines in told.items()], left=2)
+        for title, members in groups(room).items():
+            told = {name: [first_line(room, name), *needs(room, name)] for name in members}
+            table(title, [room, ""], [[name, "\n".join(lines)] for name, lines in told.items()], left=2)
     print("upperhand run PROBLEM --solver SOLVER --help shows their settings.")
     return 0
 

@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from upperhand.cli.drawing import page
-from upperhand.cli.listing import first_line
+from upperhand.cli.listing import first_line, kind, says, tried
 from upperhand.cli.stopping import stoppable
 from upperhand.cli.wording import complain, leading
 from upperhand.settings import PLANNED, build, builder, names, resolve, restored, settings, stored
 
-SOLVER, OTHERWISE = "actor_critic", {"tweets": "joint", "token_game": "joint"}
-"""The method where none is given, and of problems that want another."""
+SOLVER = "actor_critic"
+"""The method where none is given, and the documentation of the problem's file has no line `Try: NAME`."""
 
 
 def chosen(words: Sequence[str], problem: str = "") -> str:
     """The solver that the words of a command line name, by which its flags are known."""
-    found = OTHERWISE.get(problem, SOLVER)
-    for word, after in zip(words, [*words[1:], ""], strict=True):
+    found = (tried(problem) if problem else "") or SOLVER
+    for word, after in zip(words, [*words[1:], ""], strict=False):
         if word.startswith("--solver="):
             found = word.split("=", 1)[1]
         elif word == "--solver":
@@ -88,6 +88,8 @@ def run(words: list[str]) -> int:
         solver = build("solver", solver_name, for_solver, problem)
         plan = planned(problem, solver, steps=given.steps, every=given.every, seeds=given.seeds)
         config = {"problem": problem_name, "solver": solver_name}
+        if kind("problem", problem_name) == "general":
+            config["says"] = says(problem_name, solver_name)
         config |= {"problem_settings": stored(for_problem), "solver_settings": stored(for_solver)}
         command = shlex.join(["upperhand", "run", *words])
         store.create(out, config | described(plan) | {"command": command})

@@ -8,6 +8,7 @@ The reference π_ref is a four-layer transformer that is trained on tweets, or o
 the policy is π_ref with its two top layers set free. Other objectives: a person's preferences between pairs, and a
 share of happy texts in the population.
 
+Try: joint
 Reference: Zeng, Bhatt, Ganesh, Koppel, "A Regularized Actor-Critic Algorithm for Bi-Level Reinforcement Learning",
 2026, second experiment; our reconstruction.
 """

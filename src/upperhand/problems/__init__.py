@@ -1,8 +1,30 @@
 """Problems, each filling the stations with a world, a reward, a policy and an upper objective."""
 
+from upperhand.problems.absolute import absolute as absolute
+from upperhand.problems.conditional_quadratics import conditional_quadratics as conditional_quadratics
+from upperhand.problems.coupled_line import coupled_line as coupled_line
+from upperhand.problems.example_quadratics import example_quadratics as example_quadratics
+from upperhand.problems.flat_direction import flat_direction as flat_direction
 from upperhand.problems.four_rooms import four_rooms as four_rooms
+from upperhand.problems.gaussian_cleaning import gaussian_cleaning as gaussian_cleaning
 from upperhand.problems.goal_placement import goal_placement as goal_placement
 from upperhand.problems.goal_weights import goal_weights as goal_weights
+from upperhand.problems.gradient_td import gradient_td as gradient_td
+from upperhand.problems.hyper_cleaning import hyper_cleaning as hyper_cleaning
+from upperhand.problems.hyperparameters import hyperparameters as hyperparameters
+from upperhand.problems.kinked import kinked as kinked
+from upperhand.problems.noisy_lasso import noisy_lasso as noisy_lasso
+from upperhand.problems.quadratic import quadratic as quadratic
 from upperhand.problems.random_mdp import random_mdp as random_mdp
+from upperhand.problems.regulator import regulator as regulator
+from upperhand.problems.scaled_lasso import scaled_lasso as scaled_lasso
+from upperhand.problems.shared_backbone import shared_backbone as shared_backbone
+from upperhand.problems.simplex_target import simplex_target as simplex_target
+from upperhand.problems.sine_valley import sine_valley as sine_valley
+from upperhand.problems.sparse_shift import sparse_shift as sparse_shift
+from upperhand.problems.steep_line import steep_line as steep_line
+from upperhand.problems.three_targets import three_targets as three_targets
+from upperhand.problems.tilted_quadratic import tilted_quadratic as tilted_quadratic
 from upperhand.problems.token_game import token_game as token_game
 from upperhand.problems.toytext import toytext as toytext
+from upperhand.problems.valley import valley as valley

@@ -6,6 +6,8 @@
 
 The additive part is a sum over letters, which the lexicon can say; the rough one is drawn a text and orthogonal to all
 that it can say. π_ref is a Markov chain with Dirichlet(1) rows.
+
+Try: joint
 """
 
 from functools import lru_cache, partial

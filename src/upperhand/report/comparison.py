@@ -8,12 +8,16 @@ import numpy as np
 from upperhand.report.comparison_folder import CURRENCIES, Arm, Comparison, Tuning, read
 from upperhand.report.curves import NEAR, best_value
 from upperhand.report.folder import Folder
+from upperhand.report.general import is_general
 from upperhand.report.statistics import Improvement, improvement, interval
 
 __all__ = ["CURRENCIES", "Arm", "Comparison", "Course", "Tuning", "best", "cost", "courses", "read", "score", "summary"]
 
 POINTS = 100
 """Records of an arm that are drawn; a longer run is thinned, its ends kept."""
+
+SAME, LARGEST = 1e-9, 1e29
+"""Share of the range of the scores below which a difference counts as none; what scores of failed seeds are above."""
 
 STATES = ("finished", "stopped", "missing")
 NUMBERS = ("samples", "gradients", "products", "seconds")
@@ -75,7 +79,7 @@ def summary(comparison: Comparison) -> dict[str, Any]:
       there.
     """
     name = score(comparison)
-    ends = {arm.label: ended for arm in comparison.arms if (ended := _end(arm, name)) is not None}
+    ends = {arm.label: ended for arm in comparison.arms if (ended := final(comparison, arm, name)) is not None}
     told = [_of_arm(arm, name, ends.get(arm.label), len(comparison.config["seeds"])) for arm in comparison.arms]
     told.sort(key=lambda arm: (STATES.index(arm["state"]), arm["iqm"] is None, arm["iqm"] or 0.0))
     ranked = [arm["label"] for arm in told if arm["state"] == "finished" and arm["label"] in ends]
@@ -100,10 +104,21 @@ def summary(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _end(arm: Arm, name: str) -> np.ndarray | None:
-    """The scores at the last record, [N], or None where no seed has one."""
+def final(comparison: Comparison, arm: Arm, name: str) -> np.ndarray | None:
+    """The scores of an arm at the last record, [N], or None where no seed has one.
+
+    Of a general problem, whose methods may all converge to the last digit, in steps of `SAME` of the range that the
+    scores of all arms went through: what is left of it is rounding, and no arm's merit.
+    """
     column = None if arm.folder is None else arm.folder.rows.get(name)
-    return column[:, -1] if column is not None and np.isfinite(column[:, -1]).any() else None
+    if column is None or not np.isfinite(column[:, -1]).any():
+        return None
+    if not is_general(comparison.config):
+        return column[:, -1]
+    found = [one.folder.rows[name] for one in comparison.arms if one.folder and name in one.folder.rows]
+    flat = np.concatenate([one[np.abs(one) < LARGEST] for one in found])
+    step = SAME * float(np.ptp(flat)) if flat.size else 0.0
+    return np.round(column[:, -1] / step) * step if step > 0 else column[:, -1]
 
 
 def _middle(scores: np.ndarray | None) -> dict[str, float | None]:

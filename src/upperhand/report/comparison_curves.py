@@ -9,11 +9,12 @@ from matplotlib.figure import Figure
 from upperhand.report import style
 from upperhand.report.comparison import Comparison, Course, best
 from upperhand.report.comparison_labels import ends, window
-from upperhand.report.curves import FLOOR, NEAR
+from upperhand.report.curves import NEAR, floor_of
+from upperhand.report.general import drawn_of, is_general
 from upperhand.report.writing import number
 
 ALONG = {
-    "samples": "samples a start (transitions)",
+    "samples": "samples a start ({})",
     "gradients": "oracle calls a start: gradients and second-order products",
     "seconds": "seconds, all starts together",
 }
@@ -23,6 +24,11 @@ WIDE = 30
 LEVEL = (0, (4, 2.5))
 SIGNS = {"o": "", "D": "◇ ", "^": "△ "}
 """Before an arm's name where its line bears a marker."""
+
+
+def along(comparison: Comparison, currency: str) -> str:
+    """Name of the horizontal axis."""
+    return ALONG[currency].format(drawn_of(comparison.config))
 
 
 def value(comparison: Comparison, told: dict[str, Any], went: dict[str, Course], currency: str) -> Figure | None:
@@ -54,11 +60,12 @@ def value_on(axes: Axes, comparison: Comparison, told: dict[str, Any], went: dic
         axes.axhline(known, color=style.GREY, linewidth=1.0, linestyle=(0, (1, 2)), zorder=1)
     keys = [("interquartile mean, 95% interval", style.GREY)]
     if len(spending) < len(went):
-        text = "kernel known, no samples" if currency == "samples" else "spends none of it"
+        exact = "no samples" if is_general(comparison.config) else "kernel known, no samples"
+        text = exact if currency == "samples" else "spends none of it"
         keys.append((f"dashed: {text}", style.INK))
     what = "Exact value Φ(x)" if told["score"] == "value" else "The methods' own estimates of the upper loss"
     what += f"; dotted: best known {number(known)}" if known is not None else ""
-    style.words(axes, what, below=ALONG[currency], keys=keys)
+    style.words(axes, what, below=along(comparison, currency), keys=keys)
     return labels
 
 
@@ -81,7 +88,7 @@ def gap_on(axes: Axes, comparison: Comparison, went: dict[str, Course], currency
     known = best(comparison)
     lifted = {label: Course(one.along, *(part - known for part in one[1:])) for label, one in went.items()}
     above = np.concatenate([one.middle[one.middle > 0] for one in lifted.values()] or [np.empty(0)])
-    floor = max(FLOOR, 0.7 * float(above.min())) if above.size else FLOOR
+    floor = max(floor_of(comparison.config), 0.7 * float(above.min())) if above.size else floor_of(comparison.config)
     is_floored = any((one.low < floor).any() for one in lifted.values())
     lifted = {label: Course(one.along, *(np.maximum(part, floor) for part in one[1:])) for label, one in lifted.items()}
     axes.set_ylim(0.85 * floor, 1.4 * max(float(one.high.max()) for one in lifted.values()))
@@ -93,7 +100,7 @@ def gap_on(axes: Axes, comparison: Comparison, went: dict[str, Course], currency
         axes.axhline(NEAR, color=style.GREY, linewidth=1.0, linestyle=(0, (1, 2)), zorder=1)
         keys.append((f"dotted: near, {NEAR}", style.INK))
     title = "Value above the best known, log scale" + (", floored" if is_floored else "")
-    style.words(axes, title, below=ALONG[currency], keys=keys)
+    style.words(axes, title, below=along(comparison, currency), keys=keys)
     return labels
 
 

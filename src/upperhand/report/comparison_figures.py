@@ -8,7 +8,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
 from upperhand.report import style
-from upperhand.report.comparison import Comparison, best
+from upperhand.report.comparison import Comparison, best, final
 from upperhand.report.comparison_labels import short, window
 from upperhand.report.writing import number
 
@@ -22,7 +22,11 @@ def finals(comparison: Comparison, told: dict[str, Any]) -> Figure | None:
     places = {arm.label: place for place, arm in enumerate(comparison.arms)}
     folders = {arm.label: arm.folder for arm in comparison.arms if arm.folder and name in arm.folder.rows}
     shown = [arm for arm in told["arms"] if arm["label"] in folders]
-    columns = [folders[arm["label"]].rows[name][:, -1] for arm in shown]
+    arms = {arm.label: arm for arm in comparison.arms}
+    ends = [final(comparison, arms[arm["label"]], name) for arm in shown]
+    columns = [
+        folders[arm["label"]].rows[name][:, -1] if end is None else end for arm, end in zip(shown, ends, strict=True)
+    ]
     if not any(np.isfinite(column).any() for column in columns):
         return None
     drawn, axes, limits = _rows(

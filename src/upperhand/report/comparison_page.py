@@ -9,8 +9,10 @@ from matplotlib.figure import Figure
 from upperhand.report import comparison_curves, comparison_figures, comparison_tables, comparison_words, words
 from upperhand.report.comparison import CURRENCIES, Comparison, courses, read, summary
 from upperhand.report.folder import Folder
+from upperhand.report.general import is_general
 from upperhand.report.page import filled, inlined, replace, saved
 
+ROUNDED = " Differences below a billionth of the range of the scores are rounding, and count as none."
 JUDGED = {
     "value": "The score is the exact value Φ(x) of the last record, by the oracle.",
     "upper": "There is no oracle: the score is each method’s own estimate of the upper loss at its last record, which "
@@ -41,7 +43,9 @@ def figures(comparison: Comparison, told: dict[str, Any]) -> dict[str, Figure | 
       comparison: as `read` gives it.
       told: its summary.
     """
-    went, main = courses(comparison), told["currency"]
+    went = courses(comparison)
+    spent = [name for name in (told["currency"], *CURRENCIES) if comparison_curves.spenders(went, name)]
+    main = spent[0] if spent else told["currency"]
     over = {name: comparison_curves.value(comparison, told, went, name) for name in CURRENCIES}
     return {f"value_{name}": drawn for name, drawn in over.items()} | {
         "gap": comparison_curves.gap(comparison, told, went, main),
@@ -61,7 +65,7 @@ def render(comparison: Comparison, told: dict[str, Any], drawn: dict[str, Path])
     Returns: HTML; every text of the folder is escaped.
     """
     config = comparison.config
-    about, lines, _ = words.story(Folder(comparison.path, {"problem": config["problem"], "solver": ""}, {}, {}, None))
+    about, lines, _ = words.story(Folder(comparison.path, config | {"solver": ""}, {}, {}, None))
     mains = [told["currency"], *(name for name in CURRENCIES if name != told["currency"])]
     return filled(
         "comparison.html.jinja",
@@ -75,7 +79,7 @@ def render(comparison: Comparison, told: dict[str, Any], drawn: dict[str, Path])
         method="",
         figures=inlined(drawn, comparison_words.captions(comparison, told)),
         mains=[f"value_{name}" for name in mains],
-        judged=JUDGED[told["score"]],
+        judged=JUDGED[told["score"]] + (ROUNDED if is_general(config) else ""),
         results=comparison_tables.results(comparison, told),
         tuned=comparison_tables.tuned(comparison, told),
         equal_cost=comparison_tables.equal_cost(told),

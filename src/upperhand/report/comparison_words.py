@@ -3,8 +3,9 @@
 from typing import Any
 
 from upperhand.report.comparison import CURRENCIES, Comparison
-from upperhand.report.comparison_curves import ALONG
+from upperhand.report.comparison_curves import along
 from upperhand.report.curves import NEAR
+from upperhand.report.general import is_general
 from upperhand.report.words import plain
 from upperhand.report.writing import count, number
 
@@ -82,7 +83,7 @@ def notices(comparison: Comparison, told: dict[str, Any]) -> list[str]:
     ]
     if free:
         one = len(free) == 1
-        what = f"{'draws' if one else 'draw'} no samples, as {'it knows' if one else 'they know'} the kernel"
+        what = f"{'draws' if one else 'draw'} no samples, as {_known(comparison, one)}"
         what = what if currency == "samples" else f"{'spends' if one else 'spend'} none of the budget"
         said.append(f"{', '.join(free)} {what}: the budget does not bind {'it' if one else 'them'}.")
     if len(comparison.config["seeds"]) < 4 and len(arms) > 1:
@@ -96,6 +97,12 @@ def notices(comparison: Comparison, told: dict[str, Any]) -> list[str]:
     return said
 
 
+def _known(comparison: Comparison, one: bool) -> str:
+    if is_general(comparison.config):
+        return f"{'its' if one else 'their'} losses are exact"
+    return f"{'it knows' if one else 'they know'} the kernel"
+
+
 def captions(comparison: Comparison, told: dict[str, Any]) -> dict[str, str]:
     """What to see in each figure, one sentence each."""
     N, trials = len(comparison.config["seeds"]), [arm["trials"] for arm in told["arms"] if arm["trials"]]
@@ -103,7 +110,8 @@ def captions(comparison: Comparison, told: dict[str, Any]) -> dict[str, str]:
     stopped = [arm["label"] for arm in told["arms"] if arm["state"] == "stopped"]
     ring = " A ring marks an arm that was stopped." if stopped else ""
     level = {
-        "samples": " Arms that know the kernel draw no samples; they are level lines at their final score.",
+        "samples": f" Arms that {'have exact losses' if is_general(comparison.config) else 'know the kernel'} draw no "
+        "samples; they are level lines at their final score.",
         "gradients": " Arms that call no oracle are level lines.",
         "seconds": " Arms without a time are level lines.",
     }
@@ -113,7 +121,7 @@ def captions(comparison: Comparison, told: dict[str, Any]) -> dict[str, str]:
     }
     every = "The one seed" if N == 1 else f"Every one of {N} seeds"
     said = {
-        f"value_{currency}": curve.format(ALONG[currency])
+        f"value_{currency}": curve.format(along(comparison, currency))
         + (" Compilation and recording are in it." if currency == "seconds" else "")
         + ("" if spends[currency] else level[currency])
         + ring

@@ -1,6 +1,7 @@
 """How a run went: value, gap, schedules and hypergradient error over samples."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -8,6 +9,7 @@ from matplotlib.figure import Figure
 
 from upperhand.report import style
 from upperhand.report.folder import Folder
+from upperhand.report.general import drawn_of, is_general, measures
 from upperhand.report.statistics import interval
 from upperhand.report.writing import fixed
 
@@ -19,6 +21,10 @@ NEAR = 0.02
 
 FLOOR = 1e-6
 """Least gap that is drawn."""
+
+
+FINE = 1e-15
+"""The same of a general problem, whose methods may converge to the last digit."""
 
 
 class Curve(NamedTuple):
@@ -36,7 +42,12 @@ def progress(folder: Folder) -> tuple[np.ndarray, str]:
     samples = folder.rows.get("samples")
     if samples is None or not np.isfinite(samples).all() or not samples.max() > 0:
         return folder.rows["step"], "updates"
-    return samples, "samples (transitions)"
+    return samples, f"samples ({drawn_of(folder.config)})"
+
+
+def floor_of(config: Mapping[str, Any]) -> float:
+    """The least gap that is drawn of a run or a comparison."""
+    return FINE if is_general(config) else FLOOR
 
 
 def curve(folder: Folder, name: str) -> Curve | None:
@@ -80,7 +91,8 @@ def gap(folder: Folder) -> Figure | None:
         return None
     drawn, (axes,) = style.figure(3.4)
     above = found.seeds[found.seeds > 0]
-    floor = max(FLOOR, 0.7 * above.min()) if above.size else FLOOR
+    least = floor_of(folder.config)
+    floor = max(least, 0.7 * above.min()) if above.size else least
     _fan(axes, Curve(found.along, *(np.maximum(part, floor) for part in found[1:])), style.BLUE)
     axes.set_ylim(0.8 * floor, 1.5 * float(above.max()) if above.size else 1.0)
     style.logged(axes)
@@ -129,6 +141,20 @@ def hypergradient(folder: Folder) -> Figure | None:
             one.set_ylim(min(-0.05, 1.05 * cosine.seeds.min()), 1.05)
             title = "Cosine to the exact hypergradient"
         style.words(one, title, below=progress(folder)[1] if last else "", keys=keys)
+    return style.finish(drawn)
+
+
+def measured(folder: Folder) -> Figure | None:
+    """What a general problem measures itself along the run, and what its method plans: a panel each."""
+    found = {name: part for name in measures(folder) if (part := curve(folder, name)) is not None}
+    if not found:
+        return None
+    drawn, axes = style.figure(0.9 + 1.7 * len(found), rows=len(found))
+    for one, (name, part) in zip(axes, found.items(), strict=True):
+        _fan(one, part, style.BLUE)
+        one.margins(x=0.02, y=0.1)
+        below = progress(folder)[1] if one is axes[-1] else ""
+        style.words(one, name.replace("_", " "), below=below, keys=_keys(folder, style.BLUE) if one is axes[0] else ())
     return style.finish(drawn)
 
 

@@ -21,6 +21,7 @@ FIGURES = {
     "gap": curves.gap,
     "schedules": curves.schedules,
     "hypergradient": curves.hypergradient,
+    "measured": curves.measured,
     "seeds": maps.seeds,
 }
 """name of the PNG → what draws it, None where the folder has nothing to draw."""

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from upperhand.report.writing import count
+from upperhand.report.writing import count, ticked
 
 INK, GREY, PALE = "#1b1f24", "#667079", "#d9dde1"
 BLUE, ORANGE, PURPLE = "#0b63a5", "#c75100", "#8a4f9e"
@@ -123,6 +123,7 @@ def words(axes: Axes, title: str, *, below: str = "", keys: Sequence[tuple[str, 
 def finish(drawn: Figure) -> Figure:
     """The tick labels in the one typeface, once the axes are full."""
     for axes in drawn.axes:
+        axes.tick_params(which="both", labelsize=9, labelfontfamily=[*FONTS, "DejaVu Sans"])  # of ticks that come later
         for tick in (*axes.get_xticklabels(which="both"), *axes.get_yticklabels(which="both")):
             tick.set_fontproperties(font(9))
     return drawn
@@ -141,7 +142,7 @@ def logged(axes: Axes) -> None:
         middle = (low * high) ** 0.5
         low, high = axes.set_ylim(middle / 2, 2 * middle)
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 60 * low else (1,)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: ticked(value)))
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 

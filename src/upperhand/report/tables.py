@@ -6,6 +6,7 @@ import numpy as np
 
 from upperhand.report.curves import NEAR
 from upperhand.report.folder import Folder
+from upperhand.report.general import measures
 from upperhand.report.writing import count, fixed, number, place, setting, small
 
 PRINTED = 3
@@ -54,6 +55,8 @@ def columns(folder: Folder) -> dict[str, list[str]]:
             told[{"upper": "own estimate", "kl": "KL"}.get(name, name)] = [
                 write(float(last)) for last in rows[name][:, -1]
             ]
+    for name in measures(folder):
+        told[name.replace("_", " ")] = [number(float(last)) for last in rows[name][:, -1]]
     return told
 
 

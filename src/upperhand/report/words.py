@@ -4,6 +4,8 @@ import numpy as np
 
 from upperhand.report.curves import NEAR, best_value
 from upperhand.report.folder import Folder
+from upperhand.report.general import is_general, measures
+from upperhand.report.general import story as general_story
 from upperhand.report.maps import median_seed, other_seeds
 from upperhand.report.statistics import interval
 from upperhand.report.writing import count, number, place
@@ -92,7 +94,12 @@ def story(folder: Folder) -> tuple[str, list[tuple[str, str]], str]:
         [("minimise over x", "Φ(x) = upper(x, π*(x))"), AGENT, ("rewarded by", "rₓ, which x sets")],
     )
     about, lines = STORIES.get(folder.config["problem"], general)
-    method = METHODS.get(folder.config["solver"], f"Method: {plain(folder.config['solver'])}.")
+    if is_general(folder.config):
+        about, lines = general_story(folder.config)
+    says = folder.config.get("says")
+    solver = says.get("solver") if isinstance(says, dict) else None
+    otherwise = solver if isinstance(solver, str) and solver else f"{plain(folder.config['solver'])}."
+    method = METHODS.get(folder.config["solver"], f"Method: {otherwise}")
     return about, lines, method
 
 
@@ -188,6 +195,9 @@ def captions(folder: Folder) -> dict[str, str]:
         else f"the first {shown} of the {rest} other seeds"
     )
     value = "the exact value of x" if "value" in folder.rows else "the method’s own estimate of the upper loss"
+    sharp = "as the temperature τ falls, the agent’s policy sharpens; " * ("temperature" in folder.rows)
+    strict = "as the weight w falls, the penalty 1/w grows stricter" * ("penalty" in folder.rows)
+    tempered = " at the same temperature" if "temperature" in folder.rows else ""
     below = ", down to the best known value (dashed)" if best_value(folder) is not None else ""
     return {
         "landscape": f"{paths} over the exact Φ, where blue is good for the designer{star}.",
@@ -196,10 +206,11 @@ def captions(folder: Folder) -> dict[str, str]:
         "seeds": f"The same for {some}: discs are the agent’s time, {goal}.",
         "value": f"What counts: {value} along the run{below}.",
         "gap": f"How much is still missing, on a log scale; a start counts as near at {NEAR} (dashed) and below.",
-        "schedules": "What was planned: as the temperature τ falls, the agent’s policy sharpens; as the weight w "
-        "falls, the penalty 1/w grows stricter.",
-        "hypergradient": "How far a single update’s estimate is from the exact ∇Φ at the same temperature, and how "
-        "well the two directions agree; near a solution ∇Φ is small, and x follows the average of many estimates.",
+        "schedules": f"What was planned: {f'{sharp}{strict}'.removesuffix('; ')}.",
+        "hypergradient": f"How far a single update’s estimate is from the exact ∇Φ{tempered}, and how well the two "
+        "directions agree; near a solution ∇Φ is small, and x follows the average of many estimates.",
+        "measured": "What else the rows tell, from the problem itself or from the method: "
+        f"{', '.join(map(plain, measures(folder)))}.",
     }
 
 

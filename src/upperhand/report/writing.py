@@ -41,6 +41,22 @@ def count(value: float | None) -> str:
     return f"{value:.3g}"
 
 
+def ticked(value: float) -> str:
+    """A number beside a tick: 0.25, −3, 12k, 10⁻⁵, 2.5×10⁻⁶."""
+    size = abs(value)
+    if size < 1e-12:
+        return "0"
+    if 1e3 <= size < 1e7 and float(f"{value:.3g}") == round(value, 6):
+        return count(value).replace("-", "−")
+    return f"{value:.6g}".replace("-", "−") if 1e-3 <= size < 1e5 else _power(value)
+
+
+def _power(value: float) -> str:
+    mantissa, power = f"{value:.5e}".split("e")
+    ten, front = f"10{str(int(power)).translate(SUPERSCRIPT)}", f"{float(mantissa):g}"
+    return {"1": ten, "-1": f"−{ten}"}.get(front, f"{front}×{ten}").replace("-", "−")
+
+
 def place(x: Iterable[float]) -> str:
     """A short vector: (7.00, 1.90)."""
     return "(" + ", ".join(fixed(float(part), 2) for part in x) + ")"
