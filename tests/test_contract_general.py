@@ -23,6 +23,7 @@ from general_probes import LADDER
 from upperhand.forms import Bilevel
 from upperhand.problems import random_mdp
 from upperhand.run import chunk, run, seed_key
+from upperhand.schedule import geometric
 from upperhand.settings import takes
 from upperhand.solver import Info, Solver
 from upperhand.wrappers import vmapped
@@ -299,6 +300,27 @@ def test_it_maps_over_seeds_and_over_a_step_size(name, once):
     start = np.asarray(ravel_pytree(problem.init(keys[0])[0])[0])
     np.testing.assert_array_equal(x[0], start)
     np.testing.assert_allclose(x[2] - start, 2 * (x[1] - start), rtol=1e-9, atol=1e-15)
+
+
+LOOPED = [name for name in NAMES if "loops" in inspect.signature(getattr(room, name)).parameters]
+
+
+@pytest.mark.parametrize("name", LOOPED)
+def test_two_ends_of_the_lower_step_last_as_long_as_the_run(name, once):
+    """In 2 planned updates the step falls from .3 to .03 over all lower steps, as by a function of their number."""
+    climb, problem = CLIMBS[name], once(name)[0]
+    which = "inner_step" if name == "v_pbgd" else "y_step"
+    known = inspect.signature(builder(name)).parameters
+    total = 2 * climb.settings.get("loops", known["loops"].default)
+    total *= climb.settings.get("rounds", known["rounds"].default) if "rounds" in known else 1
+    steps = {"two ends": (0.3, 0.03), "a function": optax.sgd(geometric(0.3, 0.03, total)), "constant": 0.3}
+    found = {}
+    for kind, step in steps.items():
+        solver = built(name, problem, **{which: step}, steps=2)
+        state = run(solver, seed_key(0), begun(solver, problem), steps=2, every=2)
+        found[kind] = ravel_pytree((state.x, state.y))[0]
+    np.testing.assert_array_equal(found["two ends"], found["a function"])
+    assert np.abs(found["two ends"] - found["constant"]).max() > 0
 
 
 @every_solver

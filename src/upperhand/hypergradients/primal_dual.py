@@ -9,7 +9,7 @@ import optax
 from jaxtyping import Array, Float
 
 from upperhand.forms import Bilevel
-from upperhand.hypergradients.settling import settled
+from upperhand.hypergradients.settling import settling
 from upperhand.schedule import descent, whole
 from upperhand.types import Schedule, Step, Tree
 
@@ -56,22 +56,22 @@ def primal_dual(
       1e-4.
     """
     whole("rounds", (rounds,), 1)
-    whole("loops", (loops,), 1)
     if isinstance(floor, bool) or not isinstance(floor, int | float) or not 0 <= floor < float("inf"):
         raise ValueError(f"floor must be a finite number of at least 0: got {floor!r}.")
-    descend, ascend = descent("y_step", y_step, steps), descent("multiplier_step", multiplier_step, steps)
+    lower_steps = settling("y_step", y_step, problem.project_y, updates=steps * rounds, loops=loops)
+    ascend = descent("multiplier_step", multiplier_step, steps * rounds)
 
     def start(x, y):
         shape = jax.eval_shape(problem.constraint, x, y)
         m = jnp.full(shape.shape, floor, shape.dtype)
-        return Dual(m, descend.init(y), ascend.init(m))
+        return Dual(m, lower_steps.start(y), ascend.init(m))
 
     def solve(loss, x, y, dual):
         def turn(_, carry):
             y, dual = carry
             whole_loss = lambda y: loss(y) + jnp.vdot(dual.m, problem.constraint(x, y))  # noqa: E731
             slope = lambda k, y: jax.grad(whole_loss)(y)  # noqa: E731
-            y, y_state = settled(slope, y, dual.y_step, descend, problem.project_y, loops)
+            y, y_state = lower_steps.settle(slope, y, dual.y_step)
             move, m_state = ascend.update(-problem.constraint(x, y), dual.m_step, dual.m)
             m = jnp.maximum(optax.apply_updates(dual.m, move), floor)
             return y, Dual(m, y_state, m_state)

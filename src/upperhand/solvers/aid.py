@@ -27,7 +27,7 @@ import optax
 from upperhand.forms import Bilevel
 from upperhand.hypergradients.partial import curved, partials, plain
 from upperhand.hypergradients.response import conjugate_gradients
-from upperhand.hypergradients.settling import settled
+from upperhand.hypergradients.settling import settling
 from upperhand.schedule import descent, whole
 from upperhand.solver import Info, Solver, cost
 from upperhand.types import Count, Key, Step, Tree
@@ -69,23 +69,22 @@ def aid(
       gradients are done sooner.
     """
     plain(problem, "aid", order=2)
-    whole("loops", (loops,), 1)
+    lower_steps = settling("y_step", y_step, problem.project_y, updates=steps, loops=loops)
     whole("solves", (solves,), 1)
     if isinstance(ridge, int | float) and not 0 <= ridge < float("inf"):
         raise ValueError(f"ridge must be a finite number of at least 0: got {ridge!r}.")
     descend, drawn = descent("x_step", x_step, steps), sum(problem.drawn)
-    descend_y = descent("y_step", y_step, steps * loops)
 
     def init(x, y):
         z = optax.tree.zeros_like(y)
-        return State(x, y, z, descend.init(x), descend_y.init(y), jnp.asarray(0, jnp.int32))
+        return State(x, y, z, descend.init(x), lower_steps.start(y), jnp.asarray(0, jnp.int32))
 
     def update(key: Key, state: State):
         key_upper, key_lower = jax.random.split(key)
         x = state.x
         above, below = problem.draw_upper(key_upper, x, state.y), problem.draw_lower(key_lower, x, state.y)
         slope = lambda _, y: jax.grad(problem.lower, 1)(x, y, below)  # noqa: E731
-        y, step_y = settled(slope, state.y, state.y_step, descend_y, problem.project_y, loops)  # line 1
+        y, step_y = lower_steps.settle(slope, state.y, state.y_step)  # line 1
         upper, lower = partials(problem.upper, x, y, above), curved(problem.lower, x, y, below)
         matrix = lambda z: optax.tree.add_scale(lower.products(z)[1], ridge, z)  # noqa: E731
         rest = optax.tree.sub(upper.dy, matrix(state.z))

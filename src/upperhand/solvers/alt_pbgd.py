@@ -28,8 +28,8 @@ import optax
 
 from upperhand.forms import Bilevel
 from upperhand.hypergradients.partial import partials, plain
-from upperhand.hypergradients.settling import settled
-from upperhand.schedule import descent, schedule, whole
+from upperhand.hypergradients.settling import settling
+from upperhand.schedule import descent, schedule
 from upperhand.solver import Info, Solver, cost
 from upperhand.types import Count, Key, Schedule, Step, Tree
 
@@ -68,12 +68,12 @@ def alt_pbgd(
     Cost: an update is 3·loops + 3 partial gradients.
     """
     plain(problem, "alt_pbgd")
-    whole("loops", (loops,), 1)
-    descend, descend_y = descent("x_step", x_step, steps), descent("y_step", y_step, steps)
+    lower_steps = settling("y_step", y_step, problem.project_y, updates=steps, loops=loops)
+    descend = descent("x_step", x_step, steps)
     weight, (of_upper, of_lower) = schedule("penalty", penalty, steps), problem.drawn
 
     def init(x, y):
-        states = (descend.init(x), descend_y.init(y), descend_y.init(y))
+        states = (descend.init(x), lower_steps.start(y), lower_steps.start(y))
         return State(x, y, y, *states, jnp.asarray(0, jnp.int32))
 
     def update(key: Key, state: State):
@@ -82,10 +82,10 @@ def alt_pbgd(
         above = problem.draw_upper(key_upper, x, state.yw)
         below = problem.draw_lower(key_lower, x, state.y)
         plainly = lambda k, y: jax.grad(problem.lower, argnums=1)(x, y, below)  # noqa: E731
-        y, y_state = settled(plainly, state.y, state.y_step, descend_y, problem.project_y, loops)  # line 1
+        y, y_state = lower_steps.settle(plainly, state.y, state.y_step)  # line 1
         both = lambda y: w * problem.upper(x, y, above) + problem.lower(x, y, below)  # noqa: E731
         bent = lambda k, y: jax.grad(both)(y)  # noqa: E731
-        yw, yw_state = settled(bent, state.yw, state.yw_step, descend_y, problem.project_y, loops)  # line 2
+        yw, yw_state = lower_steps.settle(bent, state.yw, state.yw_step)  # line 2
         upper, at_yw = partials(problem.upper, x, yw, above), partials(problem.lower, x, yw, below)
         at_y = partials(problem.lower, x, y, below)
         dx = jax.tree.map(lambda u, a, b: u + (a - b) / w, upper.dx, at_yw.dx, at_y.dx)  # line 3

@@ -25,8 +25,7 @@ import optax
 from upperhand.forms import Bilevel
 from upperhand.hypergradients.mirrors import Mirror, euclidean, mover
 from upperhand.hypergradients.partial import plain
-from upperhand.hypergradients.settling import settled
-from upperhand.schedule import descent, whole
+from upperhand.hypergradients.settling import settling
 from upperhand.solver import Info, Solver, cost
 from upperhand.types import Count, Key, Schedule, Step, Tree
 
@@ -65,11 +64,11 @@ def bio_bred(
     Cost: an update is loops + 1 gradients and 2·loops second-order products.
     """
     plain(problem, "bio_bred", order=2, takes_l1=True)
-    whole("loops", (loops,), 1)
-    moving, descend_y = mover(problem, mirror, x_step, steps), descent("y_step", y_step, steps)
+    lower_steps = settling("y_step", y_step, problem.project_y, updates=steps, loops=loops)
+    moving = mover(problem, mirror, x_step, steps)
 
     def init(x, y):
-        return State(x, y, moving.init(x), descend_y.init(y), jnp.asarray(0, jnp.int32))
+        return State(x, y, moving.init(x), lower_steps.start(y), jnp.asarray(0, jnp.int32))
 
     def update(key: Key, state: State):
         key_upper, key_lower = jax.random.split(key)
@@ -79,7 +78,7 @@ def bio_bred(
         def through(x):
             """Upper after the lower steps, and where these ended."""
             slope = lambda k, y: jax.grad(problem.lower, argnums=1)(x, y, below)  # noqa: E731
-            y, y_state = settled(slope, state.y, state.y_step, descend_y, problem.project_y, loops)  # line 1
+            y, y_state = lower_steps.settle(slope, state.y, state.y_step)  # line 1
             return problem.upper(x, y, above), (y, y_state)
 
         (upper, (y, y_state)), dx = jax.value_and_grad(through, has_aux=True)(state.x)  # line 2

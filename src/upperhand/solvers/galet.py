@@ -31,7 +31,7 @@ import optax
 
 from upperhand.forms import Bilevel
 from upperhand.hypergradients.partial import curved, partials, plain
-from upperhand.hypergradients.settling import settled
+from upperhand.hypergradients.settling import settling
 from upperhand.schedule import descent, whole
 from upperhand.solver import Info, Solver, cost
 from upperhand.types import Count, Key, Step, Tree
@@ -75,16 +75,16 @@ def galet(
     Cost: an update is loops + 2 partial gradients and 2·solves + 1 second-order products.
     """
     plain(problem, "galet", order=2)
-    whole("loops", (loops,), 1)
+    lower_steps = settling("y_step", y_step, problem.project_y, updates=steps, loops=loops)
     whole("solves", (solves,), 1)
     if isinstance(keep, int | float) and not 0 <= keep <= 1:
         raise ValueError(f"keep must be from 0 (a cold start) to 1 (a warm one): got {keep!r}.")
     descend, drawn = descent("x_step", x_step, steps), sum(problem.drawn)
-    descend_y, descend_z = descent("y_step", y_step, steps * loops), descent("z_step", z_step, steps * solves)
+    descend_z = descent("z_step", z_step, steps * solves)
 
     def init(x, y):
         z = optax.tree.zeros_like(y)
-        states = (descend.init(x), descend_y.init(y), descend_z.init(z))
+        states = (descend.init(x), lower_steps.start(y), descend_z.init(z))
         return State(x, y, z, *states, jnp.asarray(0, jnp.int32))
 
     def update(key: Key, state: State):
@@ -92,7 +92,7 @@ def galet(
         x = state.x
         above, below = problem.draw_upper(key_upper, x, state.y), problem.draw_lower(key_lower, x, state.y)
         slope = lambda _, y: jax.grad(problem.lower, 1)(x, y, below)  # noqa: E731
-        y, step_y = settled(slope, state.y, state.y_step, descend_y, problem.project_y, loops)  # line 1
+        y, step_y = lower_steps.settle(slope, state.y, state.y_step)  # line 1
         upper, lower = partials(problem.upper, x, y, above), curved(problem.lower, x, y, below)
 
         def solve(_, carry):

@@ -27,8 +27,8 @@ import optax
 
 from upperhand.forms import Bilevel
 from upperhand.hypergradients.partial import moves, partials, plain
-from upperhand.hypergradients.settling import settled
-from upperhand.schedule import descent, schedule, whole
+from upperhand.hypergradients.settling import settling
+from upperhand.schedule import descent, schedule
 from upperhand.solver import Info, Solver, cost
 from upperhand.types import Count, Key, Schedule, Step, Tree
 
@@ -66,12 +66,12 @@ def pbgd_free(
     Cost: an update is 2·loops + 1 partial gradients.
     """
     moves(plain(problem, "pbgd_free"), "pbgd_free")
-    whole("loops", (loops,), 1)
-    descend, descend_y = descent("x_step", x_step, steps), descent("y_step", y_step, steps)
+    lower_steps = settling("y_step", y_step, problem.project_y, updates=steps, loops=loops)
+    descend = descent("x_step", x_step, steps)
     weight, (of_upper, of_lower) = schedule("penalty", penalty, steps), problem.drawn
 
     def init(x, y):
-        return State(x, y, descend.init(x), descend_y.init(y), jnp.asarray(0, jnp.int32))
+        return State(x, y, descend.init(x), lower_steps.start(y), jnp.asarray(0, jnp.int32))
 
     def update(key: Key, state: State):
         key_upper, key_lower = jax.random.split(key)
@@ -79,7 +79,7 @@ def pbgd_free(
         above, below = problem.draw_upper(key_upper, x, state.y), problem.draw_lower(key_lower, x, state.y)
         both = lambda y: w * problem.upper(x, y, above) + problem.lower(x, y, below)  # noqa: E731
         slope = lambda k, y: jax.grad(both)(y)  # noqa: E731
-        y, y_state = settled(slope, state.y, state.y_step, descend_y, problem.project_y, loops)  # line 1
+        y, y_state = lower_steps.settle(slope, state.y, state.y_step)  # line 1
         upper = partials(problem.upper, x, y, above)
         move, step_state = descend.update(upper.dx, state.step, x)
         x_new = problem.project_x(optax.apply_updates(x, move))  # line 2

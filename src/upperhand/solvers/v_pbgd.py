@@ -28,8 +28,8 @@ import optax
 
 from upperhand.forms import Bilevel
 from upperhand.hypergradients.partial import partials, plain
-from upperhand.hypergradients.settling import settled
-from upperhand.schedule import descent, schedule, whole
+from upperhand.hypergradients.settling import settling
+from upperhand.schedule import descent, schedule
 from upperhand.solver import Info, Solver, cost
 from upperhand.types import Count, Key, Schedule, Step, Tree
 
@@ -71,13 +71,12 @@ def v_pbgd(
     Cost: an update is loops + 5 partial gradients.
     """
     plain(problem, "v_pbgd")
-    whole("loops", (loops,), 1)
+    lower_steps = settling("inner_step", inner_step, problem.project_y, updates=steps, loops=loops)
     descend, descend_y = descent("x_step", x_step, steps), descent("y_step", y_step, steps)
-    descend_omega = descent("inner_step", inner_step, steps)
     weight, (of_upper, of_lower) = schedule("penalty", penalty, steps), problem.drawn
 
     def init(x, y):
-        states = (descend.init(x), descend_y.init(y), descend_omega.init(y))
+        states = (descend.init(x), descend_y.init(y), lower_steps.start(y))
         return State(x, y, y, *states, jnp.asarray(0, jnp.int32))
 
     def update(key: Key, state: State):
@@ -90,8 +89,7 @@ def v_pbgd(
             batch = problem.draw_lower(jax.random.fold_in(key_omega, k), x, omega)
             return jax.grad(problem.lower, argnums=1)(x, omega, batch)
 
-        settings = (state.omega, state.inner_step, descend_omega, problem.project_y, loops)
-        omega, omega_state = settled(slope, *settings)  # line 1
+        omega, omega_state = lower_steps.settle(slope, state.omega, state.inner_step)  # line 1
         upper, lower = partials(problem.upper, x, y, above), partials(problem.lower, x, y, below)
         value_dx = jax.grad(problem.lower)(x, omega, below)  # of min_y lower
         dx = jax.tree.map(lambda u, a, b: u + (a - b) / w, upper.dx, lower.dx, value_dx)  # line 2
