@@ -189,7 +189,7 @@ def pbgd_free(data, key, x, y, updates, loops, x_step, y_step, penalty):
     return rolled(update, key, updates, (x, y))
 
 
-def v_pbgd(data, key, x, y, updates, loops, x_step, y_step, inner_step, penalty):
+def v_pbgd(data, key, x, y, updates, loops, x_step, y_step, omega_step, penalty):
     scale = min(penalty, 1.0)
 
     def update(key, k, state):
@@ -198,7 +198,7 @@ def v_pbgd(data, key, x, y, updates, loops, x_step, y_step, inner_step, penalty)
         v, u = scalar(key_upper), scalar(key_lower)
 
         def down(k, omega):
-            return omega - inner_step * data.lower_y(x, omega, scalar(jax.random.fold_in(key_omega, k)))
+            return omega - omega_step * data.lower_y(x, omega, scalar(jax.random.fold_in(key_omega, k)))
 
         omega = fori_loop(0, loops, down, omega)
         dx = data.upper_x(x, y) + (data.lower_x(x, y, u) - data.lower_x(x, omega, u)) / penalty

@@ -133,7 +133,7 @@ CASES = {
     "sbio_bred": (plain, SERIES | {"batch": 16}),
     "soba": (plain, SOLVED),
     "two_time_scale": (plain, {}),
-    "v_pbgd": (plain, PENALISED | {"loops": 1, "inner_step": 0.2}),
+    "v_pbgd": (plain, PENALISED | {"loops": 1, "omega_step": 0.2}),
     "wior_bo": (sampled, SOLVED | {"batch": 2}),
     "wior_cbo": (conditional, SOLVED | {"batch": 1, "passes": 4}),
 }

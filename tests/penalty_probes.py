@@ -1,16 +1,15 @@
 """What the tests of the penalty methods share: a problem with derivatives by hand, and ways to run a method."""
 
 from collections.abc import Callable
-from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from contract import light
 from upperhand.forms import Bilevel
 from upperhand.types import Scaled
 
-light = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 X, Y = (-0.9, 0.6), (-0.3, 0.9)  # boxes that runs on `bent` bump into
 START = np.array([0.5, -0.7]), np.array([0.2, -0.4])
 STEPS = 25

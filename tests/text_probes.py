@@ -1,16 +1,16 @@
 """A toy vocabulary whose texts are all listed, in NumPy: what the mathematics of texts is checked against."""
 
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from contract import light
 from upperhand.hypergradients.gibbs import pull
 from upperhand.problems.token_game import game
 
 made = lru_cache(game)
-light = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})  # half the time to compile
 
 
 class Toy:

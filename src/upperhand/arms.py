@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from upperhand.errors import BadInput
-from upperhand.record import Problem
+from upperhand.forms import Problem
 from upperhand.run import chunk, seed_key, strong
 from upperhand.settings import PLANNED, fitted, settings, unknown
 from upperhand.solve import Plan, begin

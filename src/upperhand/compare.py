@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from upperhand import comparison_store, store
 from upperhand.arms import CURRENCIES, Arm, affordable, armed, built, priced, spends, timed
 from upperhand.errors import BadInput
-from upperhand.record import Problem, recorder
+from upperhand.forms import Problem
+from upperhand.record import recorder
 from upperhand.run import Record, Sink
 from upperhand.settings import PLANNED, is_of_texts, stored
 from upperhand.solve import carry_out, described, named, planned, precision, seed_numbers, whole_number

@@ -12,7 +12,7 @@ from upperhand.hypergradients.exact import exact
 from upperhand.mdps.mdp import MDP
 from upperhand.policies.softmax import softmax
 from upperhand.rewards.table import reward_table
-from upperhand.schedule import positive
+from upperhand.schedule import nonnegative, positive
 from upperhand.types import Scalar, Tree
 
 
@@ -48,8 +48,7 @@ def finite(
     leaves = jax.tree.leaves(x)
     if not leaves or not all(jnp.issubdtype(jnp.result_type(leaf), jnp.floating) for leaf in leaves):
         raise ValueError(f"x must be a float array, or a pytree of them: got {jax.tree.map(jnp.result_type, x)}.")
-    if not isinstance(spread, int | float) or not 0 <= spread < float("inf"):
-        raise ValueError(f"spread must be a finite number, at least 0: got {spread!r}.")
+    nonnegative("spread", spread)
     for name, function in (("reward", reward), ("upper_reward", upper_reward)):
         _check(name, function, lambda function: reward_table(function, x, mdp.states, mdp.actions), x, 0, 0)
     _check("cost", cost, lambda function: function(x), x)

@@ -186,3 +186,7 @@ class BilevelRL(NamedTuple):
     maps: Callable[[Any], Mapping[str, Any]] | None = None  # found x [N, dx] → arrays that the report draws
     record: Callable[[Any, Any], Mapping[str, Any]] | None = None  # (state, told or None) → what a row tells; host code
     texts: Callable[[Tree, Tree], Mapping[str, Any]] | None = None  # found x, y, both [N, ...] → texts.json; host code
+
+
+Problem = Bilevel | BilevelRL | Conditional | Equations
+"""Any of the forms."""

@@ -7,11 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from upperhand.forms import Bilevel, BilevelRL, Conditional, Equations
+from upperhand.forms import Problem
 from upperhand.hoist import hoist
 from upperhand.wrappers import LARGEST
-
-Problem = Bilevel | BilevelRL | Conditional | Equations
 
 TINY = 1e-30
 """Below this norm a hypergradient is taken as this long, so that its relative error stays finite."""
@@ -81,7 +79,8 @@ def recorder(problem: Problem) -> Callable[[Any, Any], Mapping[str, Any]]:
     """What a row tells besides: what the oracle says, the problem's metrics of x and y, and what it records itself.
 
     Args:
-      problem: whose metrics are [] each, in the precision of the run; one that is not finite is told as 1e30.
+      problem: whose metrics are [] each, in the precision of the run; of a guarded method, one that is not finite is
+        told as 1e30.
     Returns: the `record` of `run`, host code: (state, told or None) → figures, each [] or [N].
     """
     oracle, own = exact_record(problem), problem.record or (lambda state, told: {})

@@ -74,7 +74,7 @@ def run(
       state: of `solver.init`, or of an earlier run. It is not modified.
       steps: updates in all, those before included.
       every: updates a chunk.
-      record: (state, told or None) → figures for the row, each [] or [N]; host code. See `exact_record`.
+      record: (state, told or None) → figures for the row, each [] or [N]; host code. See `recorder`.
       sinks: each called as sink(row, state); the first row is that of step 0.
       spent: totals before, where a run is continued.
     Returns: the last state.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
 
 import jax.numpy as jnp
@@ -101,6 +102,13 @@ def positive(name: str, value: float) -> float:
     """The value, if it is a finite number above 0, else ValueError."""
     if not _number(value) or not 0 < value < float("inf"):
         raise ValueError(f"{name} must be a finite number above 0: got {value!r}.")
+    return value
+
+
+def nonnegative(name: str, value: float) -> float:
+    """The value, if it is a finite number, at least 0, else ValueError."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < float("inf"):
+        raise ValueError(f"{name} must be a finite number, at least 0: got {value!r}.")
     return value
 
 

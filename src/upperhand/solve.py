@@ -13,7 +13,8 @@ import numpy as np
 from upperhand import checkpoints, console, store
 from upperhand.devices import mesh, shard_seeds
 from upperhand.errors import BadInput, Diverged
-from upperhand.record import Problem, recorder
+from upperhand.forms import Problem
+from upperhand.record import recorder
 from upperhand.run import WRITABLE, Record, Sink, Spent, run, seed_key
 from upperhand.solver import AskTell, Solver
 from upperhand.types import Tree

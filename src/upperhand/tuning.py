@@ -13,7 +13,7 @@ from upperhand import console
 from upperhand.arms import Arm, built
 from upperhand.devices import mesh, shard_seeds
 from upperhand.errors import BadInput
-from upperhand.record import Problem
+from upperhand.forms import Problem
 from upperhand.run import Record, Sink, run
 from upperhand.schedule import Power, scaled
 from upperhand.settings import members, settings
@@ -123,7 +123,7 @@ def tune(
       steps: updates of a trial.
       trials: K.
       seeds: n of them, the same for every trial.
-      record: of the problem, as `exact_record` makes it.
+      record: of the problem, as `recorder` makes it.
       sinks: called with each row of the trials.
     Returns: Trials.
     Cost: K·n runs in one compilation; in K of them where a tuned setting takes nothing but plain numbers.

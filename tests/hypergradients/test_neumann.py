@@ -1,17 +1,15 @@
 """The random term of the series, exactly by enumeration of k (B2), and its mean on noisy losses."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
+from contract import light
 from upperhand.forms import Bilevel
 from upperhand.hypergradients.neumann import estimator
 from upperhand.problems import noisy_lasso
 
-light = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 H = np.array([[2.0, 0.3, 0.1], [0.3, 1.0, -0.2], [0.1, -0.2, 1.5]])
 
 

@@ -1,12 +1,11 @@
 """The implicit hypergradient by conjugate gradients: bellman's at the soft optimum, finite differences with a ridge."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from contract import light
 from probes import one_state, random_world, rmdp6
 from upperhand.forms import BilevelRL, Return
 from upperhand.hypergradients import bellman
@@ -18,8 +17,6 @@ from upperhand.policies.softmax import Policy
 from upperhand.policy_gradients.soft import policy_iteration
 from upperhand.policy_gradients.surrogate import soft_return
 from upperhand.rewards.table import reward_table
-
-light = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})  # half the time to compile
 
 
 def size(problem):

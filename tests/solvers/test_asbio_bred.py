@@ -1,19 +1,17 @@
 """ASBiO-BreD: its updates in NumPy, with one set of samples and of k for both points; restarts; cost."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from bred_by_hand import averaged, drawn, soft
 
+from contract import light
 from upperhand.problems import noisy_lasso
 from upperhand.solvers import asbio_bred
 from upperhand.wrappers import vmapped
 
 TERMS, L, SIZE = 4, 3.0, 0.2
-light = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def solver(problem):

@@ -1,7 +1,5 @@
 """BiO-BreD: the bias of few loops (B1), the gradient through the loops, the entropy (B3), and the update in NumPy."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,12 +7,12 @@ import optax
 import pytest
 from bred_by_hand import soft
 
+from contract import light
 from upperhand.forms import Bilevel
 from upperhand.hypergradients.mirrors import adaptive, diagonal, entropy
 from upperhand.problems import simplex_target, sparse_shift
 from upperhand.solvers import bio_bred
 
-light = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 TARGET = np.array([2.0, -1.5, 0.3, -0.2, 0.05, 1.0])
 
 

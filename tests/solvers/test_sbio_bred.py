@@ -1,16 +1,13 @@
 """SBiO-BreD: its updates in NumPy, from the same random numbers."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from bred_by_hand import averaged, drawn, soft
 
+from contract import light
 from upperhand.problems import noisy_lasso
 from upperhand.solvers import sbio_bred
-
-light = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def test_updates_in_numpy():

@@ -26,7 +26,7 @@ def test_an_update_is_the_one_by_hand():
             x, y = np.clip(x - 0.2 * scale * dx, *X), np.clip(y - 0.3 * scale * dy, *Y)
             yield x, y
 
-    agree(v_pbgd(bent(), loops=2, x_step=0.2, y_step=0.3, inner_step=0.15, penalty=weight), by_hand)
+    agree(v_pbgd(bent(), loops=2, x_step=0.2, y_step=0.3, omega_step=0.15, penalty=weight), by_hand)
 
 
 def test_the_gap_of_a_linear_upper_is_a_quarter_of_w_squared():
@@ -40,7 +40,7 @@ def test_the_gap_of_a_linear_upper_is_a_quarter_of_w_squared():
 def test_quadratics_end_at_the_penalised_minimiser():
     """P2: y − x = w(b − a)/(w + 2), x = (a + b)/2 − w(b − a)/(2(w + 2)); the gap is half the square of the first."""
     a, b = 1.0, -0.6
-    state = ended(partial(v_pbgd, x_step=0.3, y_step=0.3, inner_step=0.5), pulled(a, b), W, [2.0], [0.0], 3000)
+    state = ended(partial(v_pbgd, x_step=0.3, y_step=0.3, omega_step=0.5), pulled(a, b), W, [2.0], [0.0], 3000)
     x, y = state.x[:, 0], state.y[:, 0]
     np.testing.assert_allclose(y - x, W * (b - a) / (W + 2), rtol=1e-9)
     np.testing.assert_allclose(x, (a + b) / 2 - W * (b - a) / (2 * (W + 2)), rtol=1e-9)
@@ -60,7 +60,7 @@ def test_a_bounded_lower_level_has_no_error_where_the_bound_holds_y():
     problem = pulled(2.0, 2.0)._replace(
         project_x=lambda x: jnp.clip(x, 0, 3), project_y=lambda y: jnp.clip(y, 0.0, 1.0)
     )
-    state = ended(partial(v_pbgd, x_step=0.3, y_step=0.3, inner_step=0.5), problem, W, [0.0], [0.0], 2000)
+    state = ended(partial(v_pbgd, x_step=0.3, y_step=0.3, omega_step=0.5), problem, W, [0.0], [0.0], 2000)
     np.testing.assert_allclose(state.x[:, 0], 2.0, atol=1e-9)
     np.testing.assert_allclose(state.y[:, 0], 1.0, atol=1e-9)
 
@@ -72,6 +72,6 @@ def test_it_takes_the_solution_that_upper_likes_best():
         lambda x, y, batch: jnp.sum((y - jnp.asarray([1.0, 3.0])) ** 2) / 2,
         lambda x, y, batch: (y[0] - x[0]) ** 2 / 2,
     )
-    make = partial(v_pbgd, x_step=0.3, y_step=0.3, inner_step=0.5)
+    make = partial(v_pbgd, x_step=0.3, y_step=0.3, omega_step=0.5)
     state = ended(make, problem, [0.3], [-1.0], [0.0, -2.0], 1000)
     np.testing.assert_allclose(np.append(state.x[0], state.y[0]), [1.0, 1.0, 3.0], atol=1e-9)

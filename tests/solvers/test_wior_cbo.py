@@ -1,16 +1,14 @@
 """WiOR-CBO against a NumPy re-expression, and its direction against the exact hypergradient."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from contract import light
 from upperhand.hypergradients.ordering import Ordering
 from upperhand.problems import conditional_quadratics
 from upperhand.solvers import wior_cbo
 
-light = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 as_they_come = Ordering(lambda key, at, is_first, length: at, False)
 
 

@@ -1,19 +1,20 @@
 """How far the penalty hypergradients are from the exact one, and the exact one from a difference quotient."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float
 
 from upperhand.errors import BadInput
 from upperhand.forms import BilevelRL, Return
 from upperhand.hoist import hoist
 from upperhand.hypergradients import penalty, two_sided
 from upperhand.run import seed_key
-from upperhand.types import Tree
+from upperhand.types import Scalar, Tree
 
 DISTANCE = 1e-5
 """Half the distance of a difference quotient, relative to 1 + ‖x‖: its own error in float64 is some 1e-9."""
@@ -49,22 +50,16 @@ def check(
         raise BadInput("the problem has no exact oracle to check against: give it `exact`.")
     with jax.enable_x64(True):
         xs = drawn(problem, points, seed)
-        flat, unflatten = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], xs))
-        directions = jax.random.normal(seed_key(seed + 1), (points, flat.size), jnp.float64)
-        directions = directions / jnp.linalg.norm(directions, axis=1, keepdims=True)
-
-        def slopes(x, along, tau):
-            point = ravel_pytree(x)[0]
-            half = DISTANCE * (1 + jnp.linalg.norm(point))
-            ends = [oracle.value(unflatten(point + sign * half * along), tau) for sign in (1, -1)]
-            return (ends[0] - ends[1])[None] / (2 * half), along @ ravel_pytree(oracle.hypergradient(x, tau))[0][None].T
 
         def gradients(x, tau, w):
             found = (oracle.hypergradient(x, tau), penalty(problem, x, tau, w), two_sided(problem, x, tau, w))
             return tuple(ravel_pytree(tree)[0] for tree in found)
 
         example = jnp.asarray(1.0, jnp.float64)
-        slope_of = hoist(lambda tau: jax.lax.map(lambda pair: slopes(*pair, tau), (xs, directions)), example)
+        slope_of = hoist(
+            lambda tau: slopes(lambda x: oracle.value(x, tau), lambda x: oracle.hypergradient(x, tau), xs, seed),
+            example,
+        )
         findings = []
         if isinstance(problem.upper, Return):
             gradients_of = hoist(lambda tau, w: jax.lax.map(lambda x: gradients(x, tau, w), xs), example, example)
@@ -76,6 +71,32 @@ def check(
                 for name, other in zip(("penalty", "two_sided"), others, strict=True):
                     findings.append(Finding(name, tau, w, *compared(truth, other)))
         return findings
+
+
+def slopes(
+    value: Callable[[Tree], Scalar], hypergradient: Callable[[Tree], Tree], xs: Tree, seed: int
+) -> tuple[Float[Array, "P 1"], Float[Array, "P 1"]]:
+    """The slope of a value along a random direction at each x: by central differences, and by its hypergradient.
+
+    Args:
+      value, hypergradient: of an x.
+      xs: every leaf [P, …], float64.
+      seed: of the directions.
+    Returns: both [P, 1]. Cost: two values and a hypergradient at an x.
+    """
+    flat, unflatten = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], xs))
+    points = len(jax.tree.leaves(xs)[0])
+    directions = jax.random.normal(seed_key(seed + 1), (points, flat.size), jnp.float64)
+    directions = directions / jnp.linalg.norm(directions, axis=1, keepdims=True)
+
+    def slope(pair):
+        x, along = pair
+        point = ravel_pytree(x)[0]
+        half = DISTANCE * (1 + jnp.linalg.norm(point))
+        ends = [value(unflatten(point + sign * half * along)) for sign in (1, -1)]
+        return (ends[0] - ends[1])[None] / (2 * half), (along @ ravel_pytree(hypergradient(x))[0])[None]
+
+    return jax.lax.map(slope, (xs, directions))
 
 
 def drawn(problem: BilevelRL, points: int, seed: int) -> Tree:

@@ -5,11 +5,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax.flatten_util import ravel_pytree
 
-from upperhand.cli.check import DISTANCE, Finding, compared
+from upperhand.cli.check import Finding, compared, slopes
 from upperhand.errors import BadInput
 from upperhand.forms import Bilevel
 from upperhand.hoist import hoist
@@ -52,22 +51,13 @@ def check_general(problem: Bilevel, *, weights: Sequence[float], points: int = 5
         raise BadInput("the problem has no exact oracle to check against: give it `exact`.")
     with jax.enable_x64(True):
         xs = scattered(problem, points, seed)
-        flat, unflatten = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], xs))
-        directions = jax.random.normal(seed_key(seed + 1), (points, flat.size), jnp.float64)
-        directions = directions / jnp.linalg.norm(directions, axis=1, keepdims=True)
         tau = oracle.temperature
 
-        def smooth(point):  # the hypergradient is that of Φ without l1 ‖x‖₁
-            return oracle.value(unflatten(point), tau) - problem.l1 * jnp.sum(jnp.abs(point))
+        def smooth(x):  # the hypergradient is that of Φ without l1 ‖x‖₁
+            return oracle.value(x, tau) - problem.l1 * jnp.sum(jnp.abs(ravel_pytree(x)[0]))
 
-        def slopes(pair):
-            point, along = ravel_pytree(pair[0])[0], pair[1]
-            half = DISTANCE * (1 + jnp.linalg.norm(point))
-            ends = [smooth(point + sign * half * along) for sign in (1, -1)]
-            found = along @ ravel_pytree(oracle.hypergradient(pair[0], tau))[0]
-            return (ends[0] - ends[1])[None] / (2 * half), found[None]
-
-        findings = [Finding("exact", tau, None, *compared(*hoist(lambda: jax.lax.map(slopes, (xs, directions)))()))]
+        found = hoist(lambda: slopes(smooth, lambda x: oracle.hypergradient(x, tau), xs, seed))()
+        findings = [Finding("exact", tau, None, *compared(*found))]
         if problem.constraint is not None or problem.tasks:
             return findings
 
@@ -160,23 +150,3 @@ def lowest(loss: Callable[[Tree], Scalar], y: Tree) -> Tree:
         return optax.apply_updates(y, move), state
 
     return jax.lax.while_loop(more, step, (y, search.init(y)))[0]
-
-
-def lines(findings: Sequence[Finding]) -> list[list[str]]:
-    """The rows of the table."""
-    return [
-        [
-            found.method,
-            "" if found.weight is None else f"{found.weight:g}",
-            *(_told(number, form) for number, form in _figures(found)),
-        ]
-        for found in findings
-    ]
-
-
-def _figures(found: Finding) -> list[tuple[float, str]]:
-    return [(np.min(found.cosine), ".6f"), (np.median(found.error), ".1e"), (np.max(found.error), ".1e")]
-
-
-def _told(number: float, form: str) -> str:
-    return "–" if np.isnan(number) else format(number, form)

@@ -80,14 +80,13 @@ def inquire(problem_name: str, words: list[str]) -> int:
 
 def show_general(problem_name: str, problem: Any, given: Any) -> int:
     """Check a general problem and print how its hypergradients do. Returns: exit code 0. Raises: BadInput."""
-    from upperhand.cli.general_check import BATCHES, check_general, is_noisy, lines
+    from upperhand.cli.general_check import BATCHES, check_general, is_noisy
 
     try:
         findings = check_general(problem, weights=given.weights, points=given.points, seed=given.seed)
     except ValueError as error:
         raise BadInput(f"{problem_name}: {error}") from error
-    heads = ["hypergradient", "w", "worst cosine", "median error", "worst error"]
-    table(f"{problem_name} at {given.points} random x, float64", heads, lines(findings), left=1)
+    table(f"{problem_name} at {given.points} random x, float64", HEADS, list(map(cells, findings)), left=1)
     print(
         "Errors are relative to the exact hypergradient; `exact` itself is against central differences of Φ"
         f"{' without l1 ‖x‖₁' if problem.l1 else ''}."
@@ -102,21 +101,20 @@ def show_general(problem_name: str, problem: Any, given: Any) -> int:
     return 0
 
 
+HEADS = ["hypergradient", "w", "worst cosine", "median error", "worst error"]
+
+
+def cells(found: Any) -> list[str]:
+    """A finding under HEADS; a dash where a figure is not a number."""
+    figures = ((np.min(found.cosine), ".6f"), (np.median(found.error), ".1e"), (np.max(found.error), ".1e"))
+    told = ["–" if np.isnan(figure) else format(figure, form) for figure, form in figures]
+    return [found.method, "" if found.weight is None else f"{found.weight:g}", *told]
+
+
 def show(problem_name: str, points: int, findings: Sequence[Any]) -> None:
     """Print how the exact hypergradients do."""
-    rows = [
-        [
-            f"{found.temperature:g}",
-            found.method,
-            "" if found.weight is None else f"{found.weight:g}",
-            f"{np.min(found.cosine):.6f}",
-            f"{np.median(found.error):.1e}",
-            f"{np.max(found.error):.1e}",
-        ]
-        for found in findings
-    ]
-    heads = ["τ", "hypergradient", "w", "worst cosine", "median error", "worst error"]
-    table(f"{problem_name} at {points} random x, float64", heads, rows)
+    rows = [[f"{found.temperature:g}", *cells(found)] for found in findings]
+    table(f"{problem_name} at {points} random x, float64", ["τ", *HEADS], rows)
     print("Errors are relative to the exact hypergradient; `exact` itself is against central differences of Φ_τ.")
 
 

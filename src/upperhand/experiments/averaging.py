@@ -18,11 +18,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from upperhand.errors import BadInput
-from upperhand.experiments.intervals import student
 from upperhand.experiments.study import Figure, Line, Study, Table, tell
 from upperhand.forms import Bilevel
 from upperhand.problems.kinked import kinked
 from upperhand.problems.quadratic import quadratic
+from upperhand.report.statistics import student
 from upperhand.solver import Solver
 from upperhand.solvers.ma_soba import ma_soba
 from upperhand.solvers.soba import soba

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from upperhand.experiments.intervals import Mean, student
 from upperhand.experiments.study import Figure, Line, Mark, Study, Table
+from upperhand.report.statistics import Mean, student
 
 WORDS = {
     "polluted": "all training data, as they are",

@@ -106,7 +106,7 @@ def built(name: str, problem: Bilevel, steps: int) -> Solver:
     """A method with its steps."""
     if name == "v_pbgd":  # 1/w from 0 to 1 over the first half
         ramp = lambda count: 1 / jnp.minimum(2.0 * count / steps, 1.0)  # noqa: E731
-        return v_pbgd(problem, **STEPS, inner_step=0.5, penalty=ramp)
+        return v_pbgd(problem, **STEPS, omega_step=0.5, penalty=ramp)
     if name == "ma_soba":
         return ma_soba(problem, **STEPS, z_step=0.5, pace=1.0, average=0.3)
     return wior_bo(problem, **STEPS, z_step=0.5, batch=BATCH)

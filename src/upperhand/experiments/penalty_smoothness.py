@@ -123,7 +123,7 @@ def joint(config: Config) -> dict[str, Any]:
     def made(w):
         step = Scaled(1.0, 1 / (most + w))  # times min(w, 1)
         loops = max(config.loops)
-        return v_pbgd(problem, loops=loops, x_step=step, y_step=step, inner_step=0.2, penalty=Scaled(1.0, w))
+        return v_pbgd(problem, loops=loops, x_step=step, y_step=step, omega_step=0.2, penalty=Scaled(1.0, w))
 
     return {"curvature": most} | arrived(config, problem, made, config.updates)
 
@@ -135,7 +135,7 @@ def bold(config: Config) -> dict[str, Any]:
     def made(w):
         step = Scaled(config.step, 1 / w)  # times min(w, 1)
         loops = max(config.loops)
-        return v_pbgd(problem, loops=loops, x_step=step, y_step=step, inner_step=0.2, penalty=Scaled(1.0, w))
+        return v_pbgd(problem, loops=loops, x_step=step, y_step=step, omega_step=0.2, penalty=Scaled(1.0, w))
 
     return arrived(config, problem, made, 1000)
 

@@ -62,7 +62,7 @@ def measured(config: Config) -> dict[str, np.ndarray]:
 
     def follow(w, key):
         step = config.step
-        solver = v_pbgd(problem, loops=config.loops, x_step=step, y_step=step, inner_step=step, penalty=Scaled(1.0, w))
+        solver = v_pbgd(problem, loops=config.loops, x_step=step, y_step=step, omega_step=step, penalty=Scaled(1.0, w))
 
         def is_going(carry):
             return (carry[1] > config.small) & (carry[0].count < config.updates)

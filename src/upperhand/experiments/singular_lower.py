@@ -106,7 +106,7 @@ def measured(config: Config, say: Callable[[str], None]) -> dict[str, Any]:
         keys = jax.vmap(jax.random.key)(jnp.arange(config.starts))
         found["starts"] = np.asarray(jax.vmap(flat.init)(keys)[1])[:, 1]
         steps = {"x_step": 0.1, "y_step": 0.1, "penalty": 1.0}
-        found["flat"] = [ends(flat, galet, {}, *size), ends(flat, v_pbgd, steps | {"inner_step": 0.5}, *size)]
+        found["flat"] = [ends(flat, galet, {}, *size), ends(flat, v_pbgd, steps | {"omega_step": 0.5}, *size)]
         return found | {"residuals": residuals(max(LENGTHS))}
 
 

@@ -20,10 +20,10 @@ import numpy as np
 from scipy import stats
 
 from upperhand.errors import BadInput
-from upperhand.experiments.intervals import student
 from upperhand.experiments.study import Figure, Line, Study, Table, tell
 from upperhand.hypergradients.mirrors import soft
 from upperhand.problems.noisy_lasso import noisy_lasso
+from upperhand.report.statistics import student
 from upperhand.solver import Solver
 from upperhand.solvers.asbio_bred import asbio_bred
 from upperhand.solvers.sbio_bred import sbio_bred

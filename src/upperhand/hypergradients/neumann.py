@@ -11,6 +11,7 @@ from jaxtyping import Key as TypedKey
 
 from upperhand.forms import Bilevel
 from upperhand.hypergradients.partial import curved, partials
+from upperhand.schedule import positive, whole
 from upperhand.types import Key, Scalar, Tree
 
 GRADIENTS = 3
@@ -43,10 +44,13 @@ def estimator(
       terms: K, of the series.
       smoothness: L, at least the largest eigenvalue of ∇²_yy lower.
     Returns: (key, (x, y) to draw at, x, y) → Estimate; the same key and place give the same batches and the same k.
+    Raises: ValueError for terms or a smoothness out of their range.
     Cost: a call is 3 partial gradients and k + 1 products; an upper and `terms` lower batches by the book, those
       after ζ_k never looked at.
     Reference: that of `sbio_bred`.
     """
+    whole("terms", (terms,), 1)
+    positive("smoothness", smoothness)
 
     def estimate(key, place, x, y):
         key_upper, key_lower, key_k = jax.random.split(key, 3)

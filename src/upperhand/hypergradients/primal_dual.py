@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from upperhand.forms import Bilevel
 from upperhand.hypergradients.settling import settling
-from upperhand.schedule import descent, whole
+from upperhand.schedule import descent, nonnegative, whole
 from upperhand.types import Schedule, Step, Tree
 
 
@@ -56,8 +56,7 @@ def primal_dual(
       1e-4.
     """
     whole("rounds", (rounds,), 1)
-    if isinstance(floor, bool) or not isinstance(floor, int | float) or not 0 <= floor < float("inf"):
-        raise ValueError(f"floor must be a finite number of at least 0: got {floor!r}.")
+    nonnegative("floor", floor)
     lower_steps = settling("y_step", y_step, problem.project_y, updates=steps * rounds, loops=loops)
     ascend = descent("multiplier_step", multiplier_step, steps * rounds)
 

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jax.flatten_util import ravel_pytree
 
 from upperhand.forms import Bilevel
@@ -42,12 +43,11 @@ def abscissa(
     if problem.order < 2:
         raise ValueError("abscissa uses 2 derivatives of lower, and this problem's are right up to 1.")
     above, below = batches
-    less = lambda a, b: jax.tree.map(jnp.subtract, a, b)  # noqa: E731
 
     def directions(x, y, z):
         upper, lower = partials(problem.upper, x, y, above), curved(problem.lower, x, y, below)
         cross, product = lower.products(z)
-        return less(upper.dx, cross), lower.dy, less(product, upper.dy)
+        return optax.tree.sub(upper.dx, cross), lower.dy, optax.tree.sub(product, upper.dy)
 
     @jax.jit
     def linearised(x, y):

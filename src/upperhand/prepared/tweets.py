@@ -33,6 +33,7 @@ from upperhand.mdps.tokens import write
 from upperhand.policies.transformer import writer
 from upperhand.prepared.evaluation import evaluation, lexicon_of, shown, writing
 from upperhand.rewards.text import TextReward, budgeted_lexicon, lexicon, linear_head, mlp_head
+from upperhand.schedule import nonnegative
 from upperhand.types import Scalar
 
 READABLE = 30
@@ -68,9 +69,8 @@ def tweets(
     Returns: BilevelRL of texts. Raises: ValueError in one line where data, a package or a setting is missing or wrong.
     Cost: the language model is trained once, for minutes; afterwards it is read from the cache in a second.
     """
-    for name, value, least in (("beta", beta, 0.0), ("ridge", ridge, 0.0)):
-        if not least <= value < float("inf"):
-            raise ValueError(f"{name} must be a finite number, at least 0: got {value!r}.")
+    nonnegative("beta", beta)
+    nonnegative("ridge", ridge)
     model = language(preset, corpus)
     score = checked(person or vader())
     policy = writer(model.shape, model.weights, write, model.world)

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from upperhand.forms import Bilevel, truth
+from upperhand.schedule import nonnegative
 
 
 def flat_direction(*, spread: float = 3.0) -> Bilevel:
@@ -25,8 +26,7 @@ def flat_direction(*, spread: float = 3.0) -> Bilevel:
     Returns: Bilevel with its (optimistic) oracle, x [1], y [2]; a row tells y₂ as `flat`. Raises: ValueError for a
       spread below 0.
     """
-    if not 0 <= spread < float("inf"):
-        raise ValueError(f"spread must be a finite number of at least 0: got {spread!r}.")
+    nonnegative("spread", spread)
 
     def init(key):
         start = jax.random.uniform(key, (3,), minval=-spread, maxval=spread)

@@ -19,6 +19,7 @@ from upperhand.mdps.four_rooms import CELLS, MAP, MOVES, WALLS, four_rooms_world
 from upperhand.policies.softmax import softmax
 from upperhand.policy_gradients.linear import dense, is_small, occupancy, sweeps
 from upperhand.rewards.incentives import spent, taxed_goal
+from upperhand.schedule import nonnegative
 from upperhand.types import Scalar
 
 TARGET = (8, 4)
@@ -52,8 +53,7 @@ def four_rooms(
         if not 0 < value < float("inf"):
             raise ValueError(f"{name} must be a finite number above 0: got {value!r}.")
     for name, value in (("cost", cost), ("spread", spread)):
-        if not 0 <= value < float("inf"):
-            raise ValueError(f"{name} must be a finite number, at least 0: got {value!r}.")
+        nonnegative(name, value)
     mdp, C = four_rooms_world(goals=goals, slip=slip, discount=discount), len(CELLS)
     is_goal, cell = mdp.ending[:, 0] == 1, np.arange(mdp.states) % C
     is_target, policy = cell == number(TARGET), softmax(mdp.states, mdp.actions)

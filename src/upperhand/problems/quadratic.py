@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from upperhand.forms import Bilevel, truth
-from upperhand.schedule import positive, whole
+from upperhand.schedule import nonnegative, positive, whole
 
 
 def quadratic(
@@ -39,8 +39,7 @@ def quadratic(
     positive("reg", reg)
     if len(eigenvalues) != 2 or not 0 < eigenvalues[0] <= eigenvalues[1] < float("inf"):
         raise ValueError(f"eigenvalues must be two finite numbers above 0, the least first: got {eigenvalues!r}.")
-    if not 0 <= spread < float("inf"):
-        raise ValueError(f"spread must be a finite number of at least 0: got {spread!r}.")
+    nonnegative("spread", spread)
     random = np.random.default_rng(seed)
     rotation = np.linalg.qr(random.normal(size=(d, d)))[0]
     curvature = rotation @ np.diag(np.linspace(*eigenvalues, d)) @ rotation.T
@@ -83,8 +82,7 @@ def noisy(problem: Bilevel, noise: float) -> Bilevel:
       noise: σ, at least 0.
     Returns: the problem; a batch is one example. Raises: ValueError for noise below 0.
     """
-    if not 0 <= noise < float("inf"):
-        raise ValueError(f"noise must be a finite number of at least 0: got {noise!r}.")
+    nonnegative("noise", noise)
     if noise == 0:
         return problem
 

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from upperhand.forms import Bilevel, truth
-from upperhand.schedule import positive, whole
+from upperhand.schedule import nonnegative, positive, whole
 
 
 def shared_backbone(
@@ -48,8 +48,7 @@ def shared_backbone(
         whole(name, (value,), 1)
     positive("ridge", ridge)
     for name, value in (("shift", shift), ("noise", noise)):
-        if not 0 <= value < float("inf"):
-            raise ValueError(f"{name} must be a finite number of at least 0: got {value!r}.")
+        nonnegative(name, value)
     start = lambda key: (0.3 * jax.random.normal(key, (inputs, features)), jnp.zeros(features))  # noqa: E731
     return backbone(*tasks(shift, examples, inputs, features, noise, seed), ridge)._replace(init=start)
 

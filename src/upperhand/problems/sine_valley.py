@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from upperhand.forms import Bilevel, truth
+from upperhand.schedule import nonnegative
 
 
 def sine_valley(*, spread: float = 3.0) -> Bilevel:
@@ -26,8 +27,7 @@ def sine_valley(*, spread: float = 3.0) -> Bilevel:
     Returns: Bilevel with its oracle, x [1], y [2]; `lower_solution` is the minimiser with y₂ = 0. Raises: ValueError
       for a spread below 0.
     """
-    if not 0 <= spread < float("inf"):
-        raise ValueError(f"spread must be a finite number of at least 0: got {spread!r}.")
+    nonnegative("spread", spread)
 
     def init(key):
         start = jax.random.uniform(key, (3,), minval=-spread, maxval=spread)

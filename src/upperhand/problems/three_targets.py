@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from upperhand.forms import Bilevel, truth
+from upperhand.schedule import nonnegative
 
 
 def three_targets(*, targets: tuple[float, ...] = (0.0, 1.0, 4.0), noise: float = 0.0, spread: float = 0.0) -> Bilevel:
@@ -28,8 +29,7 @@ def three_targets(*, targets: tuple[float, ...] = (0.0, 1.0, 4.0), noise: float 
     if c.ndim != 1 or c.size < 2 or not np.isfinite(c).all():
         raise ValueError(f"targets must be two or more finite numbers: got {targets!r}.")
     for name, value in (("noise", noise), ("spread", spread)):
-        if not 0 <= value < float("inf"):
-            raise ValueError(f"{name} must be a finite number of at least 0: got {value!r}.")
+        nonnegative(name, value)
     low, high = c.min(), c.max()
     shaken = lambda batch, y: 0.0 if batch is None else batch * y[:, 0]  # noqa: E731
 

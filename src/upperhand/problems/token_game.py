@@ -25,7 +25,7 @@ from upperhand.hypergradients.every_text import every_text_exact, log_texts
 from upperhand.mdps.tokens import Tokens, alive, every_text, write
 from upperhand.policies.text_table import SPECIAL, text_table
 from upperhand.rewards.text import TextReward, lexicon
-from upperhand.schedule import positive, whole
+from upperhand.schedule import nonnegative, positive, whole
 from upperhand.texts import Reading, Writer
 
 MOST = 5000
@@ -69,8 +69,7 @@ def token_game(
     Raises: ValueError for numbers out of their range, and for more texts than can be listed.
     """
     positive("beta", beta), positive("temperature", temperature)
-    if not 0 <= ridge < float("inf"):
-        raise ValueError(f"ridge must be a finite number, at least 0: got {ridge!r}.")
+    nonnegative("ridge", ridge)
     toy = game(letters=letters, length=length, roughness=roughness, ending=ending, seed=seed)
     texts = spelled(toy.reading.tokens)
     known = dict(zip(texts, toy.scores, strict=True))

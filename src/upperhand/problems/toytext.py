@@ -28,6 +28,7 @@ from upperhand.mdps.toytext import toytext_world
 from upperhand.policies.softmax import softmax
 from upperhand.problems.four_rooms import cell_visits
 from upperhand.rewards.incentives import added
+from upperhand.schedule import nonnegative
 from upperhand.types import Scalar
 
 
@@ -82,8 +83,7 @@ def toytext(
         if not 0 < value < float("inf"):
             raise ValueError(f"{name} must be a finite number above 0: got {value!r}.")
     for name, value in (("price", price), ("spread", spread)):
-        if not 0 <= value < float("inf"):
-            raise ValueError(f"{name} must be a finite number, at least 0: got {value!r}.")
+        nonnegative(name, value)
     about = WORLDS[world]
     mdp, own = toytext_world(about.name, discount=discount, options=about.options)
     cell, interest = np.arange(mdp.states) // about.inside, _interest(world, mdp, own)

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from scipy import stats
-
 from upperhand.report.evaluation import present
 from upperhand.report.matters_folder import ARMS, BESIDE, TOY, Study
+from upperhand.report.statistics import student
 
 OWN = "joint"
 RIVALS = ("alternating_ls", "alternating_bt")
@@ -49,11 +48,9 @@ def spread(values: Sequence[float | None]) -> dict[str, float | None] | None:
     kept = present(values)
     if not kept.size:
         return None
-    mean, low, high = float(kept.mean()), None, None
-    if kept.size > 1:
-        wide = float(stats.t.ppf(0.975, kept.size - 1) * kept.std(ddof=1) / kept.size**0.5)
-        low, high = mean - wide, mean + wide
-    return {"mean": mean, "low": low, "high": high, "seeds": kept.size}
+    found = student(kept)
+    low, high = (found.low, found.high) if kept.size > 1 else (None, None)
+    return {"mean": found.mean, "low": low, "high": high, "seeds": kept.size}
 
 
 def verdict(ahead: dict[str, float | None] | None) -> str | None:

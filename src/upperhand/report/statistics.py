@@ -22,6 +22,27 @@ class Interval(NamedTuple):
     high: np.ndarray
 
 
+class Mean(NamedTuple):
+    """A mean and the interval around it."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def student(values: ArrayLike) -> Mean:
+    """The mean of one number a seed, with Student's 95% interval; without a width where there is one seed only.
+
+    Args:
+      values: [N].
+    Returns: Mean.
+    """
+    values = np.asarray(values, np.float64)
+    middle, N = float(values.mean()), len(values)
+    half = float(stats.t.ppf(0.975, N - 1) * values.std(ddof=1) / np.sqrt(N)) if N > 1 else 0.0
+    return Mean(middle, middle - half, middle + half)
+
+
 def iqm(scores: ArrayLike, axis: int = 0) -> np.ndarray:
     """The interquartile mean: the mean of what is left without the lowest and the highest quarter.
 

@@ -29,7 +29,7 @@ from upperhand.forms import Bilevel
 from upperhand.hypergradients.mirrors import Mirror, euclidean, mover
 from upperhand.hypergradients.neumann import GRADIENTS, estimator, mean
 from upperhand.hypergradients.partial import plain
-from upperhand.schedule import descent, positive, whole
+from upperhand.schedule import descent, whole
 from upperhand.solver import Cost, Info, Solver
 from upperhand.types import Count, Key, Schedule, Step, Tree
 
@@ -82,8 +82,7 @@ def asbio_bred(
     if large % small:
         raise ValueError(f"batch must be a multiple of the small one, and the small one: got {batch!r}. Try (240, 8).")
     whole("restart", (restart,), 1)
-    whole("terms", (terms,), 1)
-    estimate = estimator(problem, terms, positive("smoothness", smoothness))
+    estimate = estimator(problem, terms, smoothness)
     moving, descend_y = mover(problem, mirror, x_step, steps), descent("y_step", y_step, steps)
     samples = problem.drawn[0] + terms * problem.drawn[1]
 

@@ -32,6 +32,7 @@ import optax
 
 from upperhand.forms import Bilevel, Equations
 from upperhand.hypergradients.equations import coupled
+from upperhand.hypergradients.toward import toward
 from upperhand.schedule import Power, descent, share
 from upperhand.solver import Info, Solver
 from upperhand.types import Count, Key, Schedule, Tree
@@ -82,9 +83,7 @@ def fast_two_time_scale(
         x, y, z = state[:3]
         seen = both.sample(key, x, y, z)
         new = jnp.where(state.count == 0, 1.0, weight(state.count))
-        old = (state.hx, state.hy)
-        away = optax.tree.sub((seen.slow, seen.fast), old)
-        hx, hy = optax.tree.add_scale(old, new, away)  # lines 1 and 2
+        hx, hy = toward((state.hx, state.hy), (seen.slow, seen.fast), new)  # lines 1 and 2
         move, step_state = descend.update(hx, state.step, x)
         x = problem.project_x(optax.apply_updates(x, move))  # line 3
         move, y_state = descend_y.update(hy, state.y_step, (y, z))

@@ -28,7 +28,7 @@ from upperhand.forms import Bilevel
 from upperhand.hypergradients.mirrors import Mirror, euclidean, mover
 from upperhand.hypergradients.neumann import GRADIENTS, estimator, mean
 from upperhand.hypergradients.partial import plain
-from upperhand.schedule import descent, positive, whole
+from upperhand.schedule import descent, whole
 from upperhand.solver import Info, Solver, cost
 from upperhand.types import Count, Key, Schedule, Step, Tree
 
@@ -72,8 +72,7 @@ def sbio_bred(
     """
     plain(problem, "sbio_bred", order=2, takes_l1=True)
     whole("batch", (batch,), 1)
-    whole("terms", (terms,), 1)
-    estimate = estimator(problem, terms, positive("smoothness", smoothness))
+    estimate = estimator(problem, terms, smoothness)
     moving, descend_y = mover(problem, mirror, x_step, steps), descent("y_step", y_step, steps)
     samples = batch * (problem.drawn[0] + terms * problem.drawn[1])
 

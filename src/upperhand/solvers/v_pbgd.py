@@ -1,6 +1,6 @@
 """V-PBGD: joint descent in x and y on upper plus the value gap of lower, whose value a second copy of y tells.
 
-    ω  ← loops steps of   ω ← project_y( ω − inner_step ∂_y lower(x, ω) )
+    ω  ← loops steps of   ω ← project_y( ω − omega_step ∂_y lower(x, ω) )
     dx = ∂ₓ upper(x, y) + (1/w) ( ∂ₓ lower(x, y) − ∂ₓ lower(x, ω) )
     dy = ∂_y upper(x, y) + (1/w) ∂_y lower(x, y)
     x  ← project_x( x − x_step min(w, 1) dx )
@@ -42,7 +42,7 @@ class State(NamedTuple):
     omega: Tree  # near the minimiser of lower(x, ·), like y
     step: optax.OptState  # of x
     y_step: optax.OptState  # of y
-    inner_step: optax.OptState  # of ω
+    omega_step: optax.OptState  # of ω
     count: Count  # updates done
 
 
@@ -53,7 +53,7 @@ def v_pbgd(
     loops: int = 1,
     x_step: Step = 0.1,
     y_step: Step = 0.1,
-    inner_step: Step = 0.1,
+    omega_step: Step = 0.1,
     penalty: Schedule = 0.1,
 ) -> Solver:
     """Build V-PBGD.
@@ -64,14 +64,14 @@ def v_pbgd(
       loops: steps of ω in an update.
       x_step: step size of plain descent, two ends of it, or an optax transformation; times min(w, 1).
       y_step: of y, likewise.
-      inner_step: of ω, likewise but not times min(w, 1); at most 1/L of lower.
+      omega_step: of ω, likewise but not times min(w, 1); at most 1/L of lower.
       penalty: w, the penalty is 1/w; a function of the count may give inf, which is no penalty.
     Returns: Solver; the hypergradient that it tells is dx. Raises: ValueError for a coupled problem or a setting out of
       its range.
     Cost: an update is loops + 5 partial gradients.
     """
     plain(problem, "v_pbgd")
-    lower_steps = settling("inner_step", inner_step, problem.project_y, updates=steps, loops=loops)
+    lower_steps = settling("omega_step", omega_step, problem.project_y, updates=steps, loops=loops)
     descend, descend_y = descent("x_step", x_step, steps), descent("y_step", y_step, steps)
     weight, (of_upper, of_lower) = schedule("penalty", penalty, steps), problem.drawn
 
@@ -89,7 +89,7 @@ def v_pbgd(
             batch = problem.draw_lower(jax.random.fold_in(key_omega, k), x, omega)
             return jax.grad(problem.lower, argnums=1)(x, omega, batch)
 
-        omega, omega_state = lower_steps.settle(slope, state.omega, state.inner_step)  # line 1
+        omega, omega_state = lower_steps.settle(slope, state.omega, state.omega_step)  # line 1
         upper, lower = partials(problem.upper, x, y, above), partials(problem.lower, x, y, below)
         value_dx = jax.grad(problem.lower)(x, omega, below)  # of min_y lower
         dx = jax.tree.map(lambda u, a, b: u + (a - b) / w, upper.dx, lower.dx, value_dx)  # line 2

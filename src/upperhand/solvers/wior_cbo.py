@@ -77,9 +77,9 @@ def wior_cbo(
         raise ValueError(f"wior_cbo takes a Conditional problem: got {type(problem).__name__}. See wior_bo for others.")
     (M, n), longest = problem.examples, radius_of(radius)
     whole("batch", (batch,), 1)
-    inner = whole("passes", (passes,), 1)[0] * n
+    length = whole("passes", (passes,), 1)[0] * n
     descend = descent("x_step", x_step, steps)
-    descend_y, descend_z = descent("y_step", y_step, inner), descent("z_step", z_step, inner)
+    descend_y, descend_z = descent("y_step", y_step, length), descent("z_step", z_step, length)
 
     def init(x, y):
         zero = jnp.asarray(0, jnp.int32)
@@ -129,7 +129,7 @@ def wior_cbo(
         move, step_state = descend.update(dx, state.step, state.x)
         x = problem.project_x(optax.apply_updates(state.x, move))
         new = State(x, y, state.start, step_state, above, seed, state.count + 1)
-        spent = cost(batch * (1 + inner), batch * (2 * inner + 1), batch * (inner + n))
+        spent = cost(batch * (1 + length), batch * (2 * length + 1), batch * (length + n))
         return new, Info(upper, lower, dx, spent, {})
 
     return Solver(init, update)

@@ -1,13 +1,12 @@
 """The paper form: its sampled steps are unbiased at exact critics, each on its own scale, and its powers are powers."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
+from contract import light
 from probes import bandit, kernel, random_world
 from upperhand.forms import BilevelRL, Return
 from upperhand.hypergradients import penalty
@@ -17,7 +16,6 @@ from upperhand.schedule import Power
 from upperhand.solvers.rl import actor_critic_paper
 
 S, A, TAU, W, B, N = 6, 3, 0.5, 0.4, 1024, 400
-light = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})  # half the time to compile
 LATE = 10**9  # updates done: the running mean of restarts no longer moves
 
 

@@ -1,6 +1,6 @@
 """The expected actor-critic: at a fixed x it is the exact penalty hypergradient; it ends near the best goal."""
 
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 
+from contract import light
 from probes import random_world, rmdp6
 from upperhand.forms import BilevelRL, Return
 from upperhand.hypergradients import penalty
@@ -18,7 +19,6 @@ from upperhand.rewards.table import reward_table
 from upperhand.solvers.rl import expected_actor_critic
 
 TAU, W = 0.3, 0.2
-light = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})  # half the time to compile
 
 
 def with_ends():

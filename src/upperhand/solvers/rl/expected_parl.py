@@ -25,7 +25,7 @@ from upperhand.hypergradients.bellman import upper_derivatives
 from upperhand.hypergradients.response import policy_table, through_response
 from upperhand.policy_gradients.surrogate import soft_return
 from upperhand.rewards.table import reward_table
-from upperhand.schedule import descent, schedule, step, whole
+from upperhand.schedule import descent, nonnegative, schedule, step, whole
 from upperhand.solver import Info, Solver, cost
 from upperhand.types import Count, Key, Schedule, Step, Tree
 
@@ -67,8 +67,7 @@ def expected_parl(
     """
     mdp = problem.mdp
     whole("loops", (loops,), 1), whole("solves", (solves,), 1)
-    if not 0 <= ridge < float("inf"):
-        raise ValueError(f"ridge must be a finite number, at least 0: got {ridge!r}.")
+    nonnegative("ridge", ridge)
     descend, tau_at = step("x_step", x_step, steps), schedule("temperature", temperature, steps)
     ascend = descent("policy_step", policy_step, steps)
 

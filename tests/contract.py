@@ -1,0 +1,76 @@
+"""What the contracts of worlds and of general problems share: programs that compile quickly, what an update keeps."""
+
+import subprocess
+import sys
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from upperhand.run import seed_key
+from upperhand.solver import Info
+
+light = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+"""For what runs a few times only: half the time to compile."""
+
+
+def begun(solver, problem, key=None):
+    """The first state, by one program."""
+    return light(lambda key: solver.init(*problem.init(key)))(seed_key(0) if key is None else key)
+
+
+def bits(tree):
+    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(tree)]
+
+
+def shapes(tree):
+    return jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), tree)
+
+
+def keeps(solver, problem, state, update, scheduled):
+    """An update keeps shapes, dtypes and weakness of types; Info is the one type, finite, its dx like x."""
+    x, y = problem.init(jax.random.key(0))
+    after, info = update(jax.random.key(1), state)
+    assert shapes(after) == shapes(state)
+    again = jax.eval_shape(solver.update, jax.random.key(1), after)[0]
+    weak = lambda tree: [bool(leaf.weak_type) for leaf in jax.tree.leaves(tree)]  # noqa: E731
+    assert weak(again) == weak(after)
+    float_type = jnp.result_type(float)
+    assert all(leaf.dtype in (float_type, jnp.int32) for leaf in jax.tree.leaves(after))
+    assert shapes(state.x) == shapes(x) and shapes(state.y) == shapes(y)
+    assert state.count.dtype == jnp.int32 and int(state.count) == 0 and int(after.count) == 1
+    assert type(info) is Info and {"x", "y", "count"} <= set(state._fields)
+    assert shapes(info.hypergradient) == shapes(x) and set(info.scheduled) == scheduled
+    assert np.shape(info.upper) == np.shape(info.lower) == ()
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((after, info)))
+
+
+AS_USERS_HAVE_IT = """
+import sys
+from math import inf, nan
+sys.path.insert(0, {tests!r})
+import upperhand
+for name, source, cases in {cases}:
+    problem = eval(source)
+    for which, bad in cases:
+        try:
+            getattr(upperhand, name)(problem, **{{which: bad}})
+            print(name, which, bad, "was taken")
+        except ValueError as error:
+            line = str(error)
+            if not line.startswith(which) or "got" not in line or "\\n" in line:
+                print(name, which, bad, line)
+"""
+
+
+def refused(cases, tests):
+    """Every bad setting gives a ValueError of one line that begins with its name and tells what was got.
+
+    In a process of its own: here the annotations are checked at every call, and would be what refuses.
+    cases: (solver, an expression that makes its problem, [(setting, value)]); tests: the folder that is imported from.
+    """
+    script = AS_USERS_HAVE_IT.format(cases=cases, tests=str(tests))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert not done.stdout, done.stdout
