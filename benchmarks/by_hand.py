@@ -119,6 +119,26 @@ def galet(data, key, x, y, updates, loops, solves, x_step, y_step, z_step):
     return rolled(update, key, updates, (x, y, jnp.zeros_like(y)))
 
 
+def prox_linear(data, key, x, y, updates, solves, reach, penalty):
+    def update(key, k, state):
+        x, y, p, widest = state
+        v, u = drawn(key)
+        c, ux, uy = data.lower_y(x, y, u), data.upper_x(x, y), data.upper_y(x, y, v)
+        push = lambda vx, vy: ((1 + u) * (data.F @ vy - vx)) @ data.F  # noqa: E731
+        moves = lambda p: (-reach * (ux + data.cross(p, u)), -reach * (uy + data.hessian(p, u)))  # noqa: E731
+        spread = push(data.cross(widest, u), data.hessian(widest, u))
+        width = jnp.linalg.norm(spread)
+
+        def within(p):
+            return p * jnp.minimum(1, 1 / (penalty * jnp.maximum(jnp.linalg.norm(p), 1e-30)))
+
+        p = again(solves, lambda p: within(p + (c + push(*moves(p))) / (reach * width)), p)
+        dx, dy = moves(p)
+        return x + dx, y + dy, p, spread / width
+
+    return rolled(update, key, updates, (x, y, jnp.zeros_like(y), jnp.ones_like(y) / len(y) ** 0.5))
+
+
 def soba(data, key, x, y, updates, x_step, y_step, z_step):
     def update(key, k, state):
         x, y, z = state

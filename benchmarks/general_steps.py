@@ -130,6 +130,7 @@ CASES = {
     "pbgd_blocc": (coupled, SEARCHED),
     "pbgd_free": (plain, PENALISED | {"loops": 1}),
     "pbgd_free_coupled": (coupled, SEARCHED),
+    "prox_linear": (plain, {"solves": 4, "reach": 0.1, "penalty": 0.1}),
     "sbio_bred": (plain, SERIES | {"batch": 16}),
     "soba": (plain, SOLVED),
     "two_time_scale": (plain, {}),

@@ -110,6 +110,7 @@ CLIMBS = {
         own=probes.coupled,
         scheduled=PENALISED,
     ),
+    "prox_linear": Climb({"reach": 0.2, "penalty": 0.1}, 1500, 1e-5, samples=5, products=46, scheduled=PENALISED),
     "soba": Climb({"x_step": 0.2, "y_step": 0.4, "z_step": 0.4}, samples=5, products=2),
     "fast_two_time_scale": Climb(
         {"x_step": 0.1, "y_step": 0.4, "average": 0.8}, samples=5, products=2, scheduled=frozenset({"average"})

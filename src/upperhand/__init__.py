@@ -75,6 +75,7 @@ from upperhand.solvers import morma_soba as morma_soba
 from upperhand.solvers import pbgd_blocc as pbgd_blocc
 from upperhand.solvers import pbgd_free as pbgd_free
 from upperhand.solvers import pbgd_free_coupled as pbgd_free_coupled
+from upperhand.solvers import prox_linear as prox_linear
 from upperhand.solvers import sbio_bred as sbio_bred
 from upperhand.solvers import soba as soba
 from upperhand.solvers import two_time_scale as two_time_scale

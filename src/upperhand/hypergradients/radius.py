@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import optax
 
 from upperhand.schedule import positive
-from upperhand.types import Tree
+from upperhand.types import Scalar, Tree
 
 
 def radius_of(radius: float | None) -> float | None:
@@ -13,7 +13,7 @@ def radius_of(radius: float | None) -> float | None:
     return None if radius is None else positive("radius", radius)
 
 
-def within(radius: float | None, tree: Tree) -> Tree:
+def within(radius: float | Scalar | None, tree: Tree) -> Tree:
     """The nearest tree whose norm, of all its numbers together, is at most the radius; the tree where there is none."""
     if radius is None:
         return tree

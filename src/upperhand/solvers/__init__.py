@@ -12,6 +12,7 @@ from upperhand.solvers.morma_soba import morma_soba as morma_soba
 from upperhand.solvers.pbgd_blocc import pbgd_blocc as pbgd_blocc
 from upperhand.solvers.pbgd_free import pbgd_free as pbgd_free
 from upperhand.solvers.pbgd_free_coupled import pbgd_free_coupled as pbgd_free_coupled
+from upperhand.solvers.prox_linear import prox_linear as prox_linear
 from upperhand.solvers.sbio_bred import sbio_bred as sbio_bred
 from upperhand.solvers.soba import soba as soba
 from upperhand.solvers.two_time_scale import two_time_scale as two_time_scale
