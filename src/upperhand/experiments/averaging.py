@@ -8,9 +8,9 @@ Reference: derived, for "Optimal Algorithms for Stochastic Bilevel Optimization 
 (arXiv 2306.12067; JMLR 25), whose rate of both figures is recalled: 1/√K. No number of the paper is reproduced here.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from upperhand.errors import BadInput
-from upperhand.experiments.study import Figure, Line, Study, Table, tell
+from upperhand.experiments.study import Figure, Line, Study, Table, kept, tell
 from upperhand.forms import Bilevel
 from upperhand.problems.kinked import kinked
 from upperhand.problems.quadratic import quadratic
@@ -26,7 +26,6 @@ from upperhand.report.statistics import student
 from upperhand.solver import Solver
 from upperhand.solvers.ma_soba import ma_soba
 from upperhand.solvers.soba import soba
-from upperhand.store import read_part, write_part
 from upperhand.types import Scalar, Scaled
 
 STEP = 0.3
@@ -69,19 +68,13 @@ METHODS = {"MA-SOBA": averaged, "SOBA": raw}
 
 def carry_out(config: Config, out: Path, say: Callable[[str], None]) -> Path:
     """Every method on both problems; what is done is not done again. Returns: path of the page."""
-    began, found = time.perf_counter(), {}
+    found = {}
     for name, problem, seeds in problems(config):
         for method in METHODS:
-            part = f"{name}-{method}"
-            if read_part(out, part) is None:
-                say(f"{name}, {method}: {seeds} seeds, up to {max(config.lengths):,} updates")
-                start = time.perf_counter()
-                write_part(
-                    out, part, measured(config, problem, method, seeds) | {"seconds": time.perf_counter() - start}
-                )
-            found[name, method] = read_part(out, part)
-    seconds = max(sum(part["seconds"] for part in found.values()), time.perf_counter() - began)
-    return tell(out, study(config, found, seconds))
+            line = f"{name}, {method}: {seeds} seeds, up to {max(config.lengths):,} updates"
+            measure = partial(measured, config, problem, method, seeds)
+            found[name, method] = kept(out, f"{name}-{method}", measure, say, line)
+    return tell(out, study(config, found, sum(part["seconds"] for part in found.values())))
 
 
 def problems(config: Config) -> list[tuple[str, Bilevel, int]]:

@@ -11,7 +11,6 @@ Reference: derived, for WiOR-CBO of Li, Huang, "Provably Faster Algorithms for B
 Without-Replacement Sampling" (arXiv 2411.05868, NeurIPS 2024); no number of the paper is known.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +19,9 @@ import numpy as np
 
 from upperhand.errors import BadInput
 from upperhand.experiments.orders import ORDERS, paths
-from upperhand.experiments.study import Figure, Line, Study, Table, tell
+from upperhand.experiments.study import Figure, Line, Study, Table, kept, tell
 from upperhand.problems.conditional_quadratics import conditional_quadratics
 from upperhand.solvers.wior_cbo import wior_cbo
-from upperhand.store import read_part, write_part
 from upperhand.types import Scaled
 
 LAST = 8
@@ -53,15 +51,12 @@ class Config:
 
 def carry_out(config: Config, out: Path, say: Callable[[str], None]) -> Path:
     """Every order; what is done is not done again. Returns: path of the page."""
-    began, found = time.perf_counter(), {}
+    parts = {}
     for name in ORDERS:
-        told = read_part(out, name)
-        if told is None:
-            say(f"{name}: {len(config.sizes)} step sizes, {config.seeds} seeds, {config.passes} passes")
-            told = {"squares": measured(config, name).tolist()}
-            write_part(out, name, told)
-        found[name] = np.asarray(told["squares"], float)
-    return tell(out, study(config, found, time.perf_counter() - began))
+        line = f"{name}: {len(config.sizes)} step sizes, {config.seeds} seeds, {config.passes} passes"
+        parts[name] = kept(out, name, lambda name=name: {"squares": measured(config, name).tolist()}, say, line)
+    found = {name: np.asarray(part["squares"], float) for name, part in parts.items()}
+    return tell(out, study(config, found, sum(part["seconds"] for part in parts.values())))
 
 
 def measured(config: Config, name: str) -> np.ndarray:

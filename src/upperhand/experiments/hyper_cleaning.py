@@ -13,9 +13,9 @@ Reference: the task of the experiments of "On Penalty-based Bilevel Gradient Des
 smaller data; baselines, tuning and measures are ours.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,7 +26,7 @@ import optax
 
 from upperhand.errors import BadInput
 from upperhand.experiments.cleaning_words import told
-from upperhand.experiments.study import tell
+from upperhand.experiments.study import kept, tell
 from upperhand.forms import Bilevel
 from upperhand.problems.gaussian_cleaning import gaussians
 from upperhand.problems.hyper_cleaning import Data, cleaning, digits, losses, parted, scores
@@ -34,7 +34,6 @@ from upperhand.solver import Solver
 from upperhand.solvers.ma_soba import ma_soba
 from upperhand.solvers.v_pbgd import v_pbgd
 from upperhand.solvers.wior_bo import wior_bo
-from upperhand.store import read_part, write_part
 
 METHODS = ("v_pbgd", "ma_soba", "wior_bo")
 BASELINES = ("polluted", "validation", "clean")
@@ -73,19 +72,18 @@ class Config:
 
 def carry_out(config: Config, out: Path, say: Callable[[str], None]) -> Path:
     """Every method and baseline on all data; what is done is not done again. Returns: path of the page."""
-    for source in config.sources:
-        data, classes = None, 10 if source == "digits" else 5
-        for name in (*METHODS, *BASELINES):
-            if read_part(out, f"{source}-{name}") is None:
-                say(f"{source}: {name}")
-                data = made(source, config) if data is None else data
-                find = learned if name in METHODS else fitted
-                write_part(out, f"{source}-{name}", find(name, data, classes, config))
-    parts = {
-        source: {name: read_part(out, f"{source}-{name}") for name in (*METHODS, *BASELINES)}
-        for source in config.sources
-    }
-    return tell(out, told(config, parts))
+    return tell(out, told(config, {source: measured(source, config, out, say) for source in config.sources}))
+
+
+def measured(source: str, config: Config, out: Path, say: Callable[[str], None]) -> dict[str, dict[str, Any]]:
+    """The parts of one data source, by method and baseline."""
+    data, classes = cache(partial(made, source, config)), 10 if source == "digits" else 5
+
+    def part(name):
+        find = learned if name in METHODS else fitted
+        return kept(out, f"{source}-{name}", lambda: find(name, data(), classes, config), say, f"{source}: {name}")
+
+    return {name: part(name) for name in (*METHODS, *BASELINES)}
 
 
 def made(source: str, config: Config) -> Data:
@@ -114,7 +112,7 @@ def built(name: str, problem: Bilevel, steps: int) -> Solver:
 
 def learned(name: str, data: Data, classes: int, config: Config) -> dict[str, Any]:
     """A method at every ridge of the grid."""
-    began, steps = time.perf_counter(), config.steps * (4 if name == "wior_bo" else 1)
+    steps = config.steps * (4 if name == "wior_bo" else 1)
     stops = np.linspace(0, steps, RECORDS + 1).astype(np.int32)
 
     def one(data, key, ridge):
@@ -135,13 +133,13 @@ def learned(name: str, data: Data, classes: int, config: Config) -> dict[str, An
     lanes = jax.vmap(jax.vmap(one, (0, 0, None)), (None, None, 0), out_axes=0)
     loss, accuracy, f1, curve = (np.asarray(leaf) for leaf in jax.jit(lanes)(data, keys, jnp.asarray(RIDGES)))
     curve = curve.swapaxes(1, 2)
-    return row(RIDGES, loss, accuracy, f1, began) | {"curve": curve.tolist(), "at": stops[1:].tolist()}
+    return row(RIDGES, loss, accuracy, f1) | {"curve": curve.tolist(), "at": stops[1:].tolist()}
 
 
-def row(settings: tuple[float, ...], loss: Any, accuracy: Any, f1: Any, began: float) -> dict[str, Any]:
+def row(settings: tuple[float, ...], loss: Any, accuracy: Any, f1: Any) -> dict[str, Any]:
     """What a part holds; a loss that is not finite is null, and never chosen."""
     loss = [[float(one) if np.isfinite(one) else None for one in each] for each in np.asarray(loss)]
-    found = {"settings": list(settings), "loss": loss, "seconds": time.perf_counter() - began}
+    found = {"settings": list(settings), "loss": loss}
     return found | {"accuracy": np.asarray(accuracy).tolist(), "f1": None if f1 is None else np.asarray(f1).tolist()}
 
 
@@ -166,7 +164,7 @@ def fit(images: jax.Array, labels: jax.Array, weights: jax.Array, ridge: float |
 
 def fitted(name: str, data: Data, classes: int, config: Config) -> dict[str, Any]:
     """A baseline at every ridge of the grid, with the loss that chooses: validation, or cross-validation inside it."""
-    began, parts = time.perf_counter(), np.arange(config.validation) % FOLDS
+    parts = np.arange(config.validation) % FOLDS
 
     def one(data, ridge):
         if name != "validation":
@@ -184,4 +182,4 @@ def fitted(name: str, data: Data, classes: int, config: Config) -> dict[str, Any
 
     lanes = jax.vmap(jax.vmap(one, (0, None)), (None, 0))
     loss, accuracy = jax.jit(lanes)(data, jnp.asarray(RIDGES))
-    return row(RIDGES, loss, accuracy, None, began)
+    return row(RIDGES, loss, accuracy, None)

@@ -10,9 +10,9 @@ Condition" (arXiv 2511.16796): the claim is the paper's (its Theorem 3.1, by its
 problem is ours.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from upperhand.errors import BadInput
-from upperhand.experiments.study import Figure, Line, Study, Table, tell
+from upperhand.experiments.study import Figure, Line, Study, Table, kept, tell
 from upperhand.forms import Bilevel
 from upperhand.problems.tilted_quadratic import tilted_quadratic
 from upperhand.solver import Solver
 from upperhand.solvers.alt_pbgd import alt_pbgd
 from upperhand.solvers.v_pbgd import v_pbgd
-from upperhand.store import read_part, write_part
 from upperhand.types import Scaled
 
 
@@ -59,15 +58,10 @@ class Config:
 def carry_out(config: Config, out: Path, say: Callable[[str], None]) -> Path:
     """Every method at every w; what is done is not done again. Returns: path of the page."""
     makers = {"alt": alternating, "joint": joint, "bold": bold}
-    parts = {}
+    parts, many = {}, len(config.weights)
     for name, make in makers.items():
-        parts[name] = read_part(out, name)
-        if parts[name] is None:
-            say(f"{name}: {len(config.weights)} penalty weights")
-            began = time.perf_counter()
-            with jax.enable_x64(True):
-                parts[name] = make(config) | {"seconds": time.perf_counter() - began}
-            write_part(out, name, parts[name])
+        measure = jax.enable_x64(True)(partial(make, config))
+        parts[name] = kept(out, name, measure, say, f"{name}: {many} penalty weights")
     return tell(out, study(config, parts))
 
 

@@ -11,7 +11,6 @@ Reference: derived, for Li, Huang, "Provably Faster Algorithms for Bilevel Optim
 Sampling" (arXiv 2411.05868, NeurIPS 2024); no number of the paper is known.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +20,9 @@ import numpy as np
 
 from upperhand.errors import BadInput
 from upperhand.experiments.orders import ORDERS, paths
-from upperhand.experiments.study import Figure, Line, Mark, Study, Table, tell
+from upperhand.experiments.study import Figure, Line, Mark, Study, Table, kept, tell
 from upperhand.problems.example_quadratics import example_quadratics
 from upperhand.solvers.wior_bo import wior_bo
-from upperhand.store import read_part, write_part
 from upperhand.types import Scaled
 
 LAST, WINDOW = 20, 10
@@ -56,16 +54,13 @@ class Config:
 
 def carry_out(config: Config, out: Path, say: Callable[[str], None]) -> Path:
     """Every order; what is done is not done again. Returns: path of the page."""
-    began, found = time.perf_counter(), {}
+    parts = {}
+    many = len(config.sizes + config.smaller)
     for name in ORDERS:
-        told = read_part(out, name)
-        if told is None:
-            many = len(config.sizes + config.smaller)
-            say(f"{name}: {many} step sizes, {config.seeds} seeds, {length(config)} passes")
-            told = {"squares": measured(config, name).tolist()}
-            write_part(out, name, told)
-        found[name] = np.asarray(told["squares"], float)
-    return tell(out, study(config, found, time.perf_counter() - began))
+        line = f"{name}: {many} step sizes, {config.seeds} seeds, {length(config)} passes"
+        parts[name] = kept(out, name, lambda name=name: {"squares": measured(config, name).tolist()}, say, line)
+    found = {name: np.asarray(part["squares"], float) for name, part in parts.items()}
+    return tell(out, study(config, found, sum(part["seconds"] for part in parts.values())))
 
 
 def length(config: Config) -> int:

@@ -1,11 +1,12 @@
 """A study: a question, what was measured as figures and tables, and the answer as it came out."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from upperhand.errors import BadInput
-from upperhand.store import write_part
+from upperhand.store import read_part, write_part
 
 Cell = str | float | int | None
 
@@ -61,6 +62,26 @@ class Study(NamedTuple):
     notes: Sequence[str]  # how it was measured; what must not be concluded
     reference: str
     seconds: float  # of all of it
+
+
+def kept(
+    out: Path, name: str, measure: Callable[[], dict[str, Any]], say: Callable[[str], None], line: str
+) -> dict[str, Any]:
+    """A part of a study, measured once.
+
+    Args:
+      out: the folder.
+      name: of the part.
+      measure: what gives it, as JSON holds it.
+      say, line: what the terminal is told before it is measured.
+    Returns: the part, and the seconds that it took, then or in the run that this one goes on with.
+    """
+    if (found := read_part(out, name)) is None:
+        say(line)
+        began = time.perf_counter()
+        write_part(out, name, measure() | {"seconds": time.perf_counter() - began})
+        found = read_part(out, name)
+    return found
 
 
 def plain(value: Any) -> Any:

@@ -12,9 +12,9 @@ Reference: Zeng, Doan, "Fast Two-Time-Scale Stochastic Gradient Method with Appl
 (arXiv 2405.09660); rates and the scalar instance recalled, the other instances ours; no number of the paper is known.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from upperhand.errors import BadInput
-from upperhand.experiments.study import Figure, Line, Study, Table, tell
+from upperhand.experiments.study import Figure, Line, Study, Table, kept, tell
 from upperhand.forms import Equations
 from upperhand.problems.absolute import absolute
 from upperhand.problems.gradient_td import gradient_td
@@ -32,7 +32,6 @@ from upperhand.schedule import Power
 from upperhand.solver import Solver
 from upperhand.solvers.fast_two_time_scale import fast_two_time_scale
 from upperhand.solvers.two_time_scale import two_time_scale
-from upperhand.store import read_part, write_part
 from upperhand.wrappers import vmapped
 
 OFFSET = 50.0
@@ -66,14 +65,11 @@ class Config:
 
 def carry_out(config: Config, out: Path, say: Callable[[str], None]) -> Path:
     """Every problem by every method; what is done is not done again. Returns: path of the page."""
-    began, found = time.perf_counter(), {}
-    for name in PROBLEMS:
-        found[name] = read_part(out, name)
-        if found[name] is None:
-            say(f"{PROBLEMS[name]}: {len(METHODS)} methods, {config.replicates} replicates")
-            found[name] = measured(config, named(name))
-            write_part(out, name, found[name])
-    return tell(out, study(config, found, time.perf_counter() - began))
+    found = {}
+    for name, title in PROBLEMS.items():
+        line = f"{title}: {len(METHODS)} methods, {config.replicates} replicates"
+        found[name] = kept(out, name, partial(measured, config, named(name)), say, line)
+    return tell(out, study(config, found, sum(part["seconds"] for part in found.values())))
 
 
 def named(name: str) -> Equations:

@@ -8,9 +8,9 @@ Takes: about two minutes on two cores.
 Reference: ours, for "Enhanced Bilevel Optimization via Bregman Distance" (arXiv 2107.12301).
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,13 @@ import numpy as np
 from scipy import stats
 
 from upperhand.errors import BadInput
-from upperhand.experiments.study import Figure, Line, Study, Table, tell
+from upperhand.experiments.study import Figure, Line, Study, Table, kept, tell
 from upperhand.hypergradients.mirrors import soft
 from upperhand.problems.noisy_lasso import noisy_lasso
 from upperhand.report.statistics import student
 from upperhand.solver import Solver
 from upperhand.solvers.asbio_bred import asbio_bred
 from upperhand.solvers.sbio_bred import sbio_bred
-from upperhand.store import read_part, write_part
 from upperhand.types import Scaled
 
 SERIES = {"terms": 12, "smoothness": 3.0}
@@ -56,11 +55,8 @@ class Config:
 
 def carry_out(config: Config, out: Path, say: Callable[[str], None]) -> Path:
     """Every arm, then the page. Returns: its path."""
-    for name in ARMS:
-        if read_part(out, place(name)) is None:
-            say(name)
-            write_part(out, place(name), part(name, config))
-    return tell(out, told(config, {name: read_part(out, place(name)) for name in ARMS}))
+    parts = {name: kept(out, place(name), partial(part, name, config), say, name) for name in ARMS}
+    return tell(out, told(config, parts))
 
 
 def place(name: str) -> str:
@@ -78,7 +74,6 @@ def built(name: str, size: jax.Array) -> Solver:
 
 def part(name: str, config: Config) -> dict[str, Any]:
     """‖G‖² of an arm: {"late", "end": [sizes][seeds], "curve": [sizes][50], the mean over the seeds, …}."""
-    began = time.perf_counter()
     each = MEAN if name == "asbio_bred" else LARGE if "large" in name else FAIR
     squares = residuals(name, config, int(config.budget / each))
     steps = squares.shape[-1]
@@ -90,7 +85,6 @@ def part(name: str, config: Config) -> dict[str, Any]:
         "end": squares[..., -max(steps // 10, 1) :].mean(-1).tolist(),
         "spent": (each * (cuts[:-1] + cuts[1:]) / 2).tolist(),
         "curve": curve.tolist(),
-        "seconds": time.perf_counter() - began,
     }
 
 
