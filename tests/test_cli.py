@@ -13,8 +13,8 @@ from toys import furnish
 from toys.problems.field import field
 from toys.solvers.drift import Shake, drift, gentle, rough
 from upperhand.cli import main
-from upperhand.cli.listing import first_line, groups, kind, needs, says, tried
-from upperhand.cli.running import chosen
+from upperhand.cli.listing import advice, first_line, groups, kind, needs, says, tried
+from upperhand.cli.running import chosen, options
 from upperhand.errors import BadInput
 from upperhand.hypergradients.streams import Estimator
 from upperhand.schedule import Power
@@ -211,7 +211,7 @@ def test_worlds_texts_and_general_problems_are_listed_apart(capsys):
 
 
 def test_every_general_problem_says_what_to_try_and_that_takes_it():
-    """The line `Try: NAME` is what `upperhand run PROBLEM` runs; a method is built on the problem, but not run."""
+    """The first line `Try: NAME setting=value` is what `upperhand run PROBLEM` runs; it is built, but not run."""
     assert (
         chosen([], "goal_placement") == "actor_critic" and chosen([], "tweets") == chosen([], "token_game") == "joint"
     )
@@ -219,7 +219,11 @@ def test_every_general_problem_says_what_to_try_and_that_takes_it():
     for name in names("problem"):
         if kind("problem", name) == "general" and name != "hyper_cleaning":  # which needs a package
             assert tried(name) == chosen([], name) and tried(name) in names("solver"), name
-            build("solver", tried(name), {}, build("problem", name, {}))
+            problem = build("problem", name, {})
+            for solver, given in advice(name).items():
+                build("solver", solver, given, problem)
+                shown = options(name, solver)()
+                assert {key: getattr(shown.method, key, shown.steps) for key in given} == given
 
 
 def test_what_a_page_tells_comes_from_the_documentation():

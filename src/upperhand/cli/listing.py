@@ -47,8 +47,14 @@ def says(problem: str, solver: str = "") -> dict[str, Any]:
 
 def tried(problem: str) -> str:
     """The solver of the line `Try: NAME` in the documentation of a problem's file, or nothing."""
-    found = re.search(r"^Try: (\w+)", documentation("problem", problem), re.MULTILINE)
-    return found.group(1) if found else ""
+    return next(iter(advice(problem)), "")
+
+
+def advice(problem: str) -> dict[str, dict[str, Any]]:
+    """Solvers and settings that suit a problem, by its lines `Try: NAME setting=value setting=(value,value)`."""
+    lines = re.findall(r"^Try: (\w+)(.*)$", documentation("problem", problem), re.MULTILINE)
+    pairs = lambda words: (word.split("=", 1) for word in words.split())  # noqa: E731
+    return {name: {key: ast.literal_eval(value) for key, value in pairs(words)} for name, words in lines}
 
 
 def form(problem: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from upperhand.cli.drawing import page
-from upperhand.cli.listing import first_line, kind, says, tried
+from upperhand.cli.listing import advice, first_line, kind, says, tried
 from upperhand.cli.stopping import stoppable
 from upperhand.cli.wording import complain, leading
 from upperhand.settings import PLANNED, build, builder, names, resolve, restored, settings, stored
@@ -39,7 +39,11 @@ def options(problem: str, solver: str) -> Any:
         shown = None if otherwise is None else f"(default: {otherwise})"
         return name, Annotated[kind, tyro.conf.arg(help=text, help_behavior_hint=shown)], default
 
-    of_solver = settings(builder("solver", solver))
+    suits = advice(problem).get(solver, {})
+    of_solver = {
+        key: setting._replace(default=suits.get(key, setting.default))
+        for key, setting in settings(builder("solver", solver)).items()
+    }
     groups = {"problem": group(problem, settings(builder("problem", problem))), "method": group(solver, of_solver)}
     planned = of_solver[PLANNED].default if PLANNED in of_solver else 1000
     fields = [

@@ -6,7 +6,7 @@
 Training on the clean validation examples alone does about as well here as any cleaning: it is a test of the methods,
 not a case for them.
 
-Try: v_pbgd
+Try: v_pbgd steps=4000 x_step=200.0 y_step=0.5 omega_step=0.5 penalty=(10.0,1.0)
 Reference: ours; the task is that of hyper_cleaning.
 """
 

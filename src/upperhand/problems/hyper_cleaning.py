@@ -9,7 +9,8 @@ examples; x starts at 0, so that all are kept at first, and an x of exactly 0 co
 
 Steps of x must be large, since ∂ₓ lower is a mean over n: x_step 200 where y_step is 0.5 (seen to work for v_pbgd).
 
-Try: v_pbgd
+Try: v_pbgd steps=4000 x_step=200.0 y_step=0.5 omega_step=0.5 penalty=(10.0,1.0)
+Try: ma_soba steps=4000 x_step=200.0 y_step=0.5 z_step=0.5 pace=1.0 average=0.3
 Reference: the task is the field's own, in the form of the experiments of "On Penalty-based Bilevel Gradient Descent
 Method" (arXiv 2302.05185), there on MNIST; ours is the smaller set of 1797 digits of 8 × 8 pixels that scikit-learn has
 with it. A wrong label is always another class (in the authors' code, a tenth of the replaced ones is right by chance).

@@ -7,7 +7,7 @@ The data are scikit-learn's 442 diabetes patients with ten features, which are s
 training patients. A row tells the error on test patients, in shares of the target's variance in training. Two of the
 features nearly say the same: the condition of lower is in the hundreds and more.
 
-Try: aid
+Try: aid x_step=10.0 y_step=0.03
 Reference: the task is the field's own; data, split and bounds are ours. The truth is in closed form (derived).
 """
 

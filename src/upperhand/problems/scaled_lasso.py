@@ -6,7 +6,7 @@
 
 A Euclidean step is below 2 because of the steepest coordinate, which is far too short for the flattest.
 
-Try: bio_bred
+Try: bio_bred x_step=1.9
 Reference: ours (derived); made for the adaptive mirror functions of "Enhanced Bilevel Optimization via Bregman
 Distance" (arXiv 2107.12301).
 """

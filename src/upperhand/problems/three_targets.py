@@ -3,7 +3,7 @@
 lowerᵢ = ½ (yᵢ − x)²        upperᵢ = ½ (yᵢ − cᵢ)²        y*ᵢ(x) = x
 Φ(x) = maxᵢ ½ (x − cᵢ)²     x* = (min c + max c)/2, while the mean of the tasks has its minimum at the mean of c
 
-Try: morma_soba
+Try: morma_soba steps=5000 pace=0.05 y_step=0.2 z_step=0.2 p_step=0.1 average=0.1
 Reference: ours, the smallest problem of the class of MORMA-SOBA (arXiv 2306.12067).
 """
 
