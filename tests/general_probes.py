@@ -158,4 +158,16 @@ def conditional() -> Probe:
     return Probe(problem, x_star, lambda x: x + b.mean(1), lambda x: 1.5 * (x - x_star))
 
 
+def chain():
+    """`gradient_td` from its seed: here, there [100, 4], reward, probability [100] of every transition, by hand."""
+    random = np.random.default_rng(0)
+    kernel, features, rewards = random.dirichlet(np.ones(10), 10), random.normal(size=(10, 4)), random.normal(size=10)
+    values, vectors = np.linalg.eig(kernel.T)
+    share = vectors[:, values.real.argmax()].real
+    share = share / share.sum()
+    features = features @ np.linalg.inv(np.linalg.cholesky((features.T * share) @ features)).T  # E φφᵀ = I
+    here, there = np.repeat(np.arange(10), 10), np.tile(np.arange(10), 10)
+    return features[here], features[there], rewards[here], share[here] * kernel[here, there]
+
+
 LADDER = (constant, follows, through_y, dict_valued)

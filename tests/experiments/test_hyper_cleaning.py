@@ -16,7 +16,7 @@ SMALL = Config(seeds=2, steps=400, train=300, validation=100, sources=("gaussian
 
 
 def test_v_pbgd_beats_training_on_polluted_data(monkeypatch):
-    """At least 4 points of accuracy more, each at the ridge chosen on validation; F1 above 80, keeping all has 67."""
+    """At least 4 points of accuracy more, each at the ridge chosen on validation; F1 above 85, keeping all has 67."""
     monkeypatch.setattr(hyper_cleaning, "FITTED", 300)
     monkeypatch.setattr(hyper_cleaning, "RIDGES", (1e-2, 1e-1))
     data = made("gaussians", SMALL)
@@ -25,7 +25,7 @@ def test_v_pbgd_beats_training_on_polluted_data(monkeypatch):
     np.testing.assert_array_equal(np.asarray(found["curve"])[:, -1], found["accuracy"])
     of, rivals = chosen(found), chosen(rival)
     assert np.mean(found["accuracy"][of]) > np.mean(rival["accuracy"][rivals]) + 0.04
-    assert np.mean(found["f1"][of]) > 0.8 and keeping(0.5) == pytest.approx(2 / 3)
+    assert np.mean(found["f1"][of]) > 0.85 and keeping(0.5) == pytest.approx(2 / 3)
     json.dumps([found, rival], allow_nan=False)
 
 

@@ -30,6 +30,15 @@ def test_gaps_are_those_of_the_recursion():
         np.testing.assert_allclose(found, [by_hand(seed, size, floor) for seed in (0, 1)], rtol=1e-8)
 
 
+def test_adaptive_steps_are_slower_at_first_faster_then_and_do_not_stay():
+    """The study's draws: twice as fast to 1e-4 by the median, slower to 1e-2; the gap rises again, as theory lets it
+    where the size is constant and the floor small."""
+    plain, own = (measured(Config(), *ARMS[name]) for name in list(ARMS)[:2])
+    ratio = {level: np.median(reached(plain, level) / reached(own, level)) for level in (1e-2, 1e-4)}
+    assert ratio[1e-4] >= 2 and ratio[1e-2] < 1
+    assert np.median(own.min(1)) < 1e-6 and np.median(own[:, -1]) > 1e-4 > 10 * np.median(plain[:, -1])
+
+
 def test_the_answer_says_what_came_out():
     """Made-up gaps: reached at 4 against 2 is twice; the other way round it is no; never is never."""
     falls = lambda at: np.where(np.arange(11) >= at, 1e-5, 1.0)[None]  # noqa: E731

@@ -23,12 +23,15 @@ def told(monkeypatch):
 
 
 def test_every_start_on_the_valley_ends_at_a_stationary_point_near_a_minimum():
-    """P3: gradients of upper + lower/w by hand are 0 there, and the distance is proportional to w."""
-    config = penalty_valley.Config(starts=200, weights=(0.1, 0.05))
+    """P3: gradients of upper + lower/w by hand are 0 there, and the distance is proportional to w; means over starts
+    (.0156 and .0015 after 325 and 2,917 updates, of 1,000 starts) within 3 standard errors of 200 starts."""
+    config = penalty_valley.Config(starts=200, weights=(0.1, 0.01))
     found = penalty_valley.measured(config)
     assert found["ended"].all()
     away = penalty_valley.distances(found)
-    assert away.max(1)[0] == pytest.approx(0.0267, rel=0.02) and away.max(1)[1] == pytest.approx(0.0267 / 2, rel=0.06)
+    assert away.max(1) == pytest.approx([0.0267, 0.0026], rel=0.02)
+    for figure, wanted in ((away, (0.0156, 0.0015)), (found["updates"], (325, 2917))):
+        assert np.all(np.abs(figure.mean(1) - wanted) < 3 * figure.std(1) / 200**0.5)
     for w, x, y in zip(config.weights, found["x"], found["y"], strict=True):
         s, u = 1 / (1 + np.exp(2 - 4 * x)), x + y
         ux = 4 * np.cos(4 * y + 2) * s * (1 - s) + 4 * (4 * x - 2) / ((4 * x - 2) ** 2 + 1)
@@ -77,18 +80,22 @@ def joint_by_hand(config):
 
 
 def test_dropping_the_path_is_fast_where_upper_is_flat_and_biased_where_not(tmp_path, told, monkeypatch):
-    """Calls by hand, 3 and 3K + 3 an update; a loss that ends above the others' where the shift is not 0."""
-    config = flat_upper.Config(draws=2, shifts=(0.0, 0.3), loops=(5,), updates=300, level=0.05)
+    """Calls by hand, 3 and 3K + 3 an update, K = 20 five times slower at the least (the specification has 18 times, of
+    another draw); a loss that ends above the others' at both shifts that are not 0."""
+    config = flat_upper.Config(draws=2, shifts=(0.0, 0.3, 1.0), loops=(5, 20), updates=300, level=0.05)
     found = flat_upper.measured(config, quiet)
-    assert {name: calls for name, (calls, _) in found.items()} == {"PBGD-Free": 3.0, "ALT-PBGD, K = 5": 18.0}
-    free, alt = (found[name][1] for name in found)
-    assert free.shape == (2, 2, 300)
-    assert np.all(flat_upper.calls_to(0.05, 3.0, free[0]) < flat_upper.calls_to(0.05, 18.0, alt[0]))
-    assert np.all(free[1, :, -1] > alt[1, :, -1])
+    many = {"PBGD-Free": 3.0, "ALT-PBGD, K = 5": 18.0, "ALT-PBGD, K = 20": 63.0}
+    assert {name: calls for name, (calls, _) in found.items()} == many
+    free, alt, long = (found[name][1] for name in found)
+    assert free.shape == (3, 2, 300)
+    fewest = flat_upper.calls_to(0.05, 3.0, free[0])
+    assert np.all(fewest < flat_upper.calls_to(0.05, 18.0, alt[0]))
+    assert np.all(5 * fewest < flat_upper.calls_to(0.05, 63.0, long[0])) and np.isfinite(fewest).all()
+    assert np.all(free[1:, :, -1] > alt[1:, :, -1]) and np.all(free[1:, :, -1] > 1.05 * long[1:, :, -1])
     monkeypatch.setattr(flat_upper, "measured", lambda config, say: found)
     flat_upper.carry_out(config, tmp_path, quiet)
     assert "PBGD-Free was always the first" in told[0].answer and "in 100 % of the draws" in told[0].answer
-    turned = {"PBGD-Free": (3.0, alt), "ALT-PBGD, K = 5": (1.0, free)}
+    turned = {"PBGD-Free": (3.0, alt), "ALT-PBGD, K = 5": (1.0, free), "ALT-PBGD, K = 20": (63.0, long)}
     assert "NOT always" in flat_upper.study(config, turned, 1.0).answer
 
 

@@ -19,6 +19,8 @@ def test_the_reduction_lowers_what_stays_at_equal_cost():
         np.testing.assert_allclose(squares[..., 0], start, rtol=1e-6)
     late = {name: squares[..., 75:].mean() for name, squares in found.items()}
     assert late["asbio_bred"] < late["sbio_bred"] < start / 100
+    large = residuals(ARMS[2], Config(seeds=2, sizes=(0.1,)), 60)[..., 50:].mean()
+    assert large < late["asbio_bred"] / 5  # 60 of the 90 updates that a budget of 90,000 is for the large batches
     assert pytest.approx(39.6) == MEAN and FAIR == 40
 
 

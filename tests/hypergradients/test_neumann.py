@@ -30,7 +30,7 @@ def test_the_mean_over_k_is_the_truncated_inverse():
     k = np.asarray(found.products[:, 0]).astype(int) - 1
     by_k = np.stack([np.asarray(found.dx)[k == one][0] for one in range(terms)])
     left = np.linalg.matrix_power(np.eye(3) - H / L, terms)
-    np.testing.assert_allclose(by_k.mean(0).T, np.linalg.inv(H) @ (np.eye(3) - left), atol=1e-15)
+    np.testing.assert_allclose(by_k.mean(0).T, np.linalg.inv(H) @ (np.eye(3) - left), rtol=0, atol=3e-16)
     mu = np.linalg.eigvalsh(H)[0]
     bias = np.linalg.norm(np.linalg.inv(H) - by_k.mean(0).T, 2)
     np.testing.assert_allclose(bias, (1 - mu / L) ** terms / mu, rtol=1e-12)

@@ -10,7 +10,7 @@ import general_probes as probes
 from upperhand.hypergradients.stability import abscissa
 from upperhand.problems import quadratic
 from upperhand.run import seed_key
-from upperhand.solvers import ma_soba
+from upperhand.solvers import ma_soba, soba
 
 MEASURED = {
     (1, 1, 1, 1): 0.050,
@@ -53,7 +53,8 @@ def test_without_vectors_it_is_the_matrix_by_hand():
 
 
 def test_it_tells_when_the_method_diverges(solution):
-    """From 0.01 away: with the unstable rates ‖x − x*‖ has grown a hundredfold, with the stable ones it is gone."""
+    """From 0.01 away: with the unstable rates ‖x − x*‖ has grown a hundredfold, with the stable ones it is gone; so it
+    is with SOBA at the rates that are unstable with an average."""
     problem, x_star, y_star = solution
     a, z_star = (
         0.05,
@@ -72,3 +73,7 @@ def test_it_tells_when_the_method_diverges(solution):
 
     unstable, stable = jax.jit(jax.vmap(away))(jnp.array([[1.0, 1, 1, 1], [0.3, 2, 2, 1]]))
     assert unstable > 100 * 0.01 * 5**0.5 and stable < 1e-10
+    plain = soba(problem, x_step=a, y_step=a, z_step=a)
+    state = plain.init(x_star + 0.01, y_star)._replace(z=z_star)
+    end = jax.jit(lambda state: jax.lax.fori_loop(0, 4000, lambda _, s: plain.update(seed_key(0), s)[0], state))(state)
+    assert jnp.linalg.norm(end.x - x_star) < 1e-10

@@ -64,7 +64,7 @@ def test_float32_stays_float32(maker):
         assert {leaf.dtype for leaf in found} == {np.dtype("float32")}
 
 
-def test_published_closed_forms():
+def test_closed_forms_by_hand():
     """B1's x* = soft(c, l1) by hand; B3's x* = c, on the simplex; the noise of noisy_lasso has mean 0 and its sizes."""
     np.testing.assert_allclose(sparse_shift().exact.best()[0], (1.5, -1, 0, 0, 0, 0.5))
     np.testing.assert_allclose(simplex_target().exact.best()[0], (0.5, 0.3, 0.15, 0.05))

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from general_probes import chain
 from upperhand.problems import absolute, conditional_quadratics, example_quadratics, gradient_td, regulator
 
 
@@ -53,6 +54,26 @@ def test_gradient_td_against_the_mean_over_its_transitions():
     assert np.linalg.norm(problem.exact.hypergradient(jnp.asarray(best))) < 1e-12 < np.linalg.norm(best)
     least = np.linalg.eigvalsh(jax.hessian(problem.exact.value)(x))[0]
     assert least > 0.5  # so that a step of 2/k is more than 1/(2µ k)
+
+
+def test_gradient_td_against_the_exact_mean_over_all_transitions():
+    """y*(x) = C⁻¹(b − M x) and x* = M⁻¹b, of sums over all transitions; E fast = 0 and E slow = ∇Φ at y*."""
+    problem, (here, there, reward, chance) = gradient_td(), chain()
+    C, M = (here.T * chance) @ here, (here.T * chance) @ (here - 0.8 * there)
+    b = here.T @ (chance * reward)
+    x = jnp.asarray([0.3, -0.2, 0.5, 1.0])
+
+    def means(x, y):
+        each = jax.vmap(lambda *batch: (problem.slow(x, y, batch), problem.fast(x, y, batch)))(here, there, reward)
+        return *(chance @ part for part in each), y, problem.exact.hypergradient(x)
+
+    slow, fast, y, slope = jitted(lambda x: means(x, problem.exact.lower_solution(x)), x)
+    np.testing.assert_allclose(fast, 0, atol=1e-12)
+    np.testing.assert_allclose(slow, slope, atol=1e-12)
+    np.testing.assert_allclose(y, np.linalg.solve(C, b - M @ np.asarray(x)), atol=1e-12)
+    np.testing.assert_allclose(problem.exact.best()[0], np.linalg.solve(M, b), atol=1e-12)
+    place, after, paid = map(np.asarray, problem.draw(jax.random.key(0), x, y))
+    assert np.isclose(np.abs(here - place).sum(1) + np.abs(there - after).sum(1) + np.abs(reward - paid), 0).any()
 
 
 def test_the_scalar_regulator_against_the_riccati_equation_written_out():

@@ -82,10 +82,29 @@ def test_single_precision_stays_single(name):
     assert {leaf.dtype for leaf in shapes} == {jnp.dtype("float32")}
 
 
-def test_the_minima_of_the_valley_are_those_published():
+def test_the_minima_of_the_valley():
+    """P3: to the digits that other code has."""
     assert minima() == pytest.approx([0.3824, 1.2152, 2.8296], abs=1e-4)
     values = [float(valley().exact.value(jnp.asarray([x]))) for x in minima()]
     assert values == pytest.approx([0.4427, 0.1999, 1.2435], abs=1e-4)
+
+
+def test_the_multiplier_carries_the_slope_of_the_least_lower():
+    """T3: v = x² at y = 3x, and ∂ₓ lower + m ∂ₓ c = −4x + 2x · 3 = 2x = v′, of m = −∂_y lower/∂_y c."""
+    problem = coupled_line()
+
+    def look(x):
+        y = 3 * x
+        dx, dy = jax.grad(problem.lower, (0, 1))(x, y, None)
+        cx, cy = jax.jacobian(problem.constraint, (0, 1))(x, y)
+        m = -dy / cy[0]
+        return problem.lower(x, y, None), m, dx, dx + m * cx[0]
+
+    x = jnp.linspace(0.1, 2.5, 5)[:, None]
+    value, m, without, slope = light(jax.vmap(look))(x)
+    np.testing.assert_allclose(value, x[:, 0] ** 2, rtol=1e-14)
+    for found, times in ((m, 2), (without, -4), (slope, 2)):
+        np.testing.assert_allclose(found, times * x, rtol=1e-14)
 
 
 def test_known_answers():

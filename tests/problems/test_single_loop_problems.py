@@ -79,6 +79,17 @@ def test_the_known_minimisers():
     np.testing.assert_allclose(eigenvalues, [0.500, 0.511, 0.566, 0.707, 2.435], atol=6e-4)
 
 
+def test_the_valley_satisfies_the_polyak_lojasiewicz_inequality():
+    """G1: ‖∂_y lower‖² = 2 lower (1 + cos² y₂) ≥ 2 lower, and it is not convex in y."""
+    problem = sine_valley()
+    x, y = 3 * jax.random.normal(jax.random.key(0), (200, 1)), 3 * jax.random.normal(jax.random.key(1), (200, 2))
+    lower = lambda x, y: problem.lower(x, y, None)  # noqa: E731
+    each = lambda x, y: (lower(x, y), jax.grad(lower, 1)(x, y), jax.hessian(lower, 1)(x, y))  # noqa: E731
+    loss, slope, hessian = map(np.asarray, jax.jit(jax.vmap(each))(x, y))
+    np.testing.assert_allclose((slope**2).sum(1), 2 * loss * (1 + np.cos(np.asarray(y)[:, 1]) ** 2), rtol=1e-12)
+    assert np.linalg.eigvalsh(hessian).min() < -1
+
+
 def test_the_noise_is_what_is_said_of_it():
     """σ on every gradient entry, σ/d on those of the symmetric Hessian and of the cross derivative; all of mean 0."""
     sigma, d, count = 0.8, 3, 4000

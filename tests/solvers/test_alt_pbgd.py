@@ -2,12 +2,16 @@
 
 from functools import partial
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
+from contract import light
 from penalty_probes import START, WEIGHTS, X, Y, agree, bent, ended, lx, ly, scalars, ux, uy, weight
 from upperhand.problems import steep_line, tilted_quadratic
 from upperhand.solvers import alt_pbgd
+from upperhand.types import Scaled
 
 
 def test_an_update_is_the_one_by_hand():
@@ -42,6 +46,46 @@ def test_on_a_tilted_quadratic_one_step_size_and_any_w_end_at_the_best():
     away = np.linalg.norm(np.asarray(x) - x_star, axis=1)
     np.testing.assert_allclose(away, np.linalg.norm(x_star) / 2**12, rtol=0.01)
     assert np.all(away < 1e-3) and np.all(2 * away > 1e-3)
+
+
+@pytest.mark.parametrize(("loops", "updates"), [(1, 13), (5, 12)])
+def test_few_inner_steps_are_enough_there(loops, updates):
+    """E1: ‖∇Φ‖ ≤ 1e-3 after 13 updates with one inner step, after 12 with five, at every w."""
+    problem, start = tilted_quadratic(), np.zeros(20)
+
+    def path(w):
+        solver = alt_pbgd(problem, loops=loops, x_step=0.5, y_step=0.2, penalty=Scaled(1.0, w))
+
+        def body(state, _):
+            state = solver.update(jax.random.key(0), state)[0]
+            return state, jnp.linalg.norm(problem.exact.hypergradient(state.x))
+
+        return jax.lax.scan(body, solver.init(jnp.asarray(start), jnp.asarray(start)), None, 15)[1]
+
+    sizes = np.asarray(light(jax.vmap(path))(jnp.array([0.1, 0.01, 1e-3])))
+    np.testing.assert_array_equal((sizes <= 1e-3).argmax(1) + 1, updates)
+
+
+def test_from_exact_copies_the_hypergradient_is_exact_at_every_w():
+    """T2: F_w = ½‖x − a‖² + s qᵀBx − (w s²/2) qᵀA⁻¹q, whose gradient is ∇Φ: yw = Bx − w s A⁻¹q stays where it is."""
+    problem, x, weights = tilted_quadratic(tilt=0.3), np.linspace(-1.0, 2.0, 20), np.array([0.1, 0.01, 1e-3])
+
+    def told(x, w):
+        y = problem.exact.lower_solution(x)
+        slope = jax.grad(problem.upper, 1)(x, y, None)  # s q, the same everywhere
+        away = jnp.linalg.solve(jax.hessian(problem.lower, 1)(x, y, None), slope)
+        solver = alt_pbgd(problem, loops=3, y_step=0.2, penalty=Scaled(1.0, w))
+        state = solver.init(x, y)._replace(yw=y - w * away)
+        after, info = solver.update(jax.random.key(0), state)
+        value = (w * problem.upper(x, after.yw, None) + problem.lower(x, after.yw, None) - info.lower) / w
+        wanted = problem.exact.hypergradient(x), problem.exact.value(x) - w * jnp.vdot(slope, away) / 2
+        return info.hypergradient, value, after.yw - state.yw, *wanted
+
+    dx, value, moved, right, formula = light(jax.vmap(told, (None, 0)))(jnp.asarray(x), jnp.asarray(weights))
+    np.testing.assert_allclose(dx, right, atol=1e-10)
+    np.testing.assert_allclose(value, formula, rtol=1e-11)
+    assert np.ptp(np.asarray(value)) > 1e-4
+    np.testing.assert_allclose(moved, 0, atol=1e-14)
 
 
 def test_the_hypergradient_is_as_flat_as_the_value():

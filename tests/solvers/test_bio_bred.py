@@ -27,12 +27,14 @@ def ended(solver, x, y, steps):
     return light(lambda state: jax.lax.fori_loop(0, steps, body, state))(solver.init(jnp.asarray(x), jnp.asarray(y)))
 
 
-@pytest.mark.parametrize(("loops", "error"), [(1, 1.37), (3, 0.94), (10, 0.30), (60, 0.015)])
-def test_few_loops_stay_biased_by_what_the_closed_form_says(loops, error):
-    """B1: ‖x − soft(c, l1)‖ as published; x solves 0 ∈ (I − (I − y_step A)^loops)(x − c) + l1 ∂|x|."""
+@pytest.mark.parametrize(
+    ("loops", "error", "digit"), [(1, 1.37, 0.01), (3, 0.94, 0.01), (10, 0.30, 0.01), (60, 0.015, 1e-3)]
+)
+def test_few_loops_stay_biased_by_what_the_closed_form_says(loops, error, digit):
+    """B1: ‖x − soft(c, l1)‖, to the digits of other code; x solves 0 ∈ (I − (I − y_step A)^loops)(x − c) + l1 ∂|x|."""
     problem = sparse_shift()
     x = ended(bio_bred(problem, loops=loops, x_step=0.75, y_step=0.05), np.zeros(6), np.zeros(6), 3000).x
-    assert np.linalg.norm(x - soft(TARGET, 0.5)) == pytest.approx(error, rel=0.05)
+    assert np.linalg.norm(x - soft(TARGET, 0.5)) == pytest.approx(error, abs=digit / 2)
     kept = np.eye(6) - np.linalg.matrix_power(np.eye(6) - 0.05 * matrix(), loops)
     slope = kept @ (np.asarray(x) - TARGET)
     inside = np.clip(slope, -0.5, 0.5)
@@ -57,7 +59,7 @@ def test_the_gradient_goes_through_the_loops_from_a_constant_start():
     h = 1e-5 * np.eye(2)
     np.testing.assert_allclose(info.hypergradient, [(value(x + e) - value(x - e)) / 2e-5 for e in h], rtol=1e-7)
     np.testing.assert_allclose(info.upper, value(x), rtol=1e-12)
-    assert (float(info.cost.gradients), float(info.cost.products)) == (4, 6)
+    assert (float(info.cost.gradients), float(info.cost.products)) == (5, 6)
 
 
 @pytest.mark.parametrize("mirror", ["euclidean", "diagonal"])
@@ -86,7 +88,7 @@ def test_the_entropy_finds_shares():
     first, info = light(solver.update)(jax.random.key(0), solver.init(jnp.asarray(x), jnp.zeros(4)))
     wanted = x * np.exp(-np.asarray(info.hypergradient))
     np.testing.assert_allclose(first.x, wanted / wanted.sum(), rtol=1e-12)
-    np.testing.assert_allclose(ended(solver, x, np.zeros(4), 1000).x, (0.5, 0.3, 0.15, 0.05), atol=1e-14)
+    np.testing.assert_allclose(ended(solver, x, np.zeros(4), 1000).x, (0.5, 0.3, 0.15, 0.05), rtol=0, atol=3e-16)
 
 
 def test_a_transformation_is_the_whole_step_or_refused():

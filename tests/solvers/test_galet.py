@@ -1,10 +1,13 @@
 """GALET: its update in NumPy, the valley with a singular Hessian, the bias of a cold start, a flat direction."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from contract import light
 from upperhand.problems import flat_direction, sine_valley
 from upperhand.run import run, seed_key
 from upperhand.solvers import galet
@@ -58,10 +61,23 @@ def ends():
 def test_a_singular_hessian_does_not_stop_it(ends):
     """x* = ½ to rounding from 50 starts, the lower residual 0; the Hessian there is of rank 1."""
     x, y = np.asarray(ends["warm"].x)[:, 0], np.asarray(ends["warm"].y)
-    np.testing.assert_allclose(x, 0.5, atol=1e-14)
+    np.testing.assert_allclose(x, 0.5, atol=1e-15)
     np.testing.assert_allclose(x + y[:, 0] - np.sin(y[:, 1]), 0, atol=1e-13)
     values = np.linalg.eigvalsh(derivatives(x[0], y[0])[1])
     assert abs(values[0]) < 1e-12 and values[1] > 1
+
+
+def test_more_steps_of_y_cure_a_step_of_z_that_is_too_long():
+    """z_step = .2 is above 1/L² off the valley's floor: starts that diverge with one step of y reach ½ with ten."""
+    problem, keys = sine_valley(), jax.vmap(jax.random.key)(jnp.array([109, 117, 137]))
+
+    def end(key, loops):
+        solver = galet(problem, z_step=0.2, solves=50, y_step=0.2, loops=loops)
+        return jax.lax.fori_loop(0, 300, lambda _, s: solver.update(key, s)[0], solver.init(*problem.init(key))).x[0]
+
+    once, ten = (light(jax.vmap(partial(end, loops=loops)))(keys) for loops in (1, 10))
+    assert not np.isfinite(once).any()
+    np.testing.assert_allclose(ten, 0.5, atol=1e-15)
 
 
 @pytest.mark.parametrize(("case", "solves"), [("cold", 1), ("long", 50)])
@@ -74,7 +90,8 @@ def test_a_cold_start_is_a_bias_of_known_size(ends, case, solves):
 
 
 def test_a_direction_that_lower_does_not_see_stays_where_it_was():
-    """All residuals are 0 at the end, and y₂ is not the designer's 3."""
+    """All residuals are 0 at the end, and y₂ is not the designer's 3: ‖∂ₓ upper − ∇²_xy z‖², ‖H(∂_y upper − H z)‖² with
+    H = diag(1, 0), and lower, by hand."""
     problem, key = flat_direction(), seed_key(2)
     solver = galet(problem, y_step=0.5, z_step=0.5)
     x, y = problem.init(key)
@@ -82,3 +99,5 @@ def test_a_direction_that_lower_does_not_see_stays_where_it_was():
     np.testing.assert_allclose(np.append(state.x, state.y[0]), 1, atol=1e-12)
     assert float(state.y[1]) == float(y[1]) and abs(float(y[1]) - 3) > 1
     assert float(problem.upper(state.x, state.y, None)) > 0.5
+    x, y, z = map(np.asarray, (state.x[0], state.y, state.z))
+    assert max(z[0] ** 2, (y[0] - 1 - z[0]) ** 2, (y[0] - x) ** 2 / 2) < 1e-24

@@ -82,6 +82,26 @@ def test_a_small_pull_gives_the_minimax_x(saddles):
     assert float(saddles[0.5][0]) == pytest.approx(2.0092, abs=1e-4)
 
 
+def test_noise_averages_out():
+    """σ = .3, pull 1, a = 2/√20,000: means of the second half are near (2, ½, 0, ½) at both seeds, by spec .002 at
+    four times the updates."""
+    problem, updates = three_targets(noise=0.3), 20_000
+    a = 2 / updates**0.5
+    solver = morma_soba(problem, x_step=0.3, pace=a, y_step=4 * a, z_step=4 * a, average=2 * a, p_step=0.1, pull=1.0)
+
+    def mean(key):
+        def body(count, carry):
+            state, total = carry
+            state = solver.update(jax.random.fold_in(key, count), state)[0]
+            return state, total + jnp.where(2 * count >= updates, jnp.append(state.x, state.p), 0.0)
+
+        start = solver.init(*problem.init(key)), jnp.zeros(4)
+        return jax.lax.fori_loop(0, updates, body, start)[1] / (updates / 2)
+
+    found = np.asarray(jax.jit(jax.vmap(mean))(jax.vmap(jax.random.key)(jnp.arange(2))))
+    np.testing.assert_allclose(found, [[2, 0.5, 0, 0.5]] * 2, atol=0.01)
+
+
 def test_a_larger_pull_moves_the_saddle_as_the_closed_form_says(saddles):
     """x = (5/3 + 18.3333/m)/(1 + 8.66667/m), m > 3: solved here as the linear system of the saddle."""
     for pull in (6.0, 12.0):

@@ -2,7 +2,9 @@
 
 from functools import partial
 
+import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from penalty_probes import ended
 from upperhand.problems import coupled_line
@@ -25,3 +27,10 @@ def test_where_upper_is_flat_in_y_it_finds_the_best():
     problem = coupled_line(steepness=0.0)
     x = ended(MAKE, problem, [0.1], [0.3], [0.0], 200).x
     np.testing.assert_allclose(x[0], problem.exact.best()[0], atol=1e-8)
+
+
+def test_what_cannot_move_is_refused():
+    """The same constraint, and an upper that sees x through y alone."""
+    problem = coupled_line()._replace(upper=lambda x, y, batch: jnp.sum((y - 1) ** 2))
+    with pytest.raises(ValueError, match="pbgd_free_coupled cannot move here"):
+        pbgd_free_coupled(problem)

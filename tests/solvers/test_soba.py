@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from upperhand.problems import kinked, quadratic
+from upperhand.problems import flat_direction, kinked, quadratic
 from upperhand.run import run, seed_key
 from upperhand.solvers import soba
 
@@ -25,6 +25,17 @@ def test_it_is_its_update_written_in_numpy():
     found = run(solver, key, solver.init(*problem.init(key)), steps=40, every=40)
     wanted = in_numpy(np.array([-3.0]), np.zeros(1), np.zeros(1), 40, 0.1, 0.2, 0.15)
     np.testing.assert_allclose((found.x, found.y, found.z), wanted, rtol=1e-12)
+
+
+def test_one_product_grows_along_what_lower_does_not_see():
+    """z₂ ← z₂ + z_step (y₂ − 3) in every update, y₂ where it started: without bound, where GALET's z stays."""
+    problem, key = flat_direction(), seed_key(2)
+    solver = soba(problem, x_step=0.1, y_step=0.5, z_step=0.2)
+    x, y = problem.init(key)
+    state = run(solver, key, solver.init(x, y), steps=500, every=500)
+    assert float(state.y[1]) == float(y[1])
+    np.testing.assert_allclose(state.z[1], 500 * 0.2 * (y[1] - 3), rtol=1e-11)
+    np.testing.assert_allclose((state.x[0], state.y[0]), 1, atol=1e-9)
 
 
 def test_its_mean_direction_is_the_hypergradient_where_y_and_z_are_solved():

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 import general_probes as probes
-from general_probes import CURVATURE, PULL
+from contract import light
+from general_probes import CURVATURE, PULL, chain
 from upperhand.forms import Equations
-from upperhand.problems import absolute
+from upperhand.problems import absolute, gradient_td, regulator
 from upperhand.schedule import Power
 from upperhand.solvers import fast_two_time_scale, two_time_scale
 
@@ -66,6 +67,32 @@ def test_on_a_bilevel_problem_y_and_z_are_the_fast_variable(method, averaged):
     wanted = by_hand(slow, fast, np.array([-1.0, 0.0]), np.zeros((2, 2)), averaged)
     np.testing.assert_allclose(states.x, [x for x, _ in wanted], rtol=1e-10, atol=1e-13)
     np.testing.assert_allclose(np.stack([states.y, states.z], 1), [yz for _, yz in wanted], rtol=1e-10, atol=1e-13)
+
+
+@BOTH
+@pytest.mark.parametrize("name", ["gradient_td", "regulator"])
+def test_without_noise_it_ends_at_the_known_answer(method, averaged, name):
+    """The mean equations, 5,000 updates with constant steps: M⁻¹b, and the Riccati equation's feedback by iteration."""
+    if name == "gradient_td":
+        problem, (*table, chance) = gradient_td(), chain()
+        mean = lambda each: lambda x, y, _: chance @ jax.vmap(lambda *batch: each(x, y, batch))(*table)  # noqa: E731
+        problem = problem._replace(slow=mean(problem.slow), fast=mean(problem.fast))
+        here, there, reward, _ = *table, chance
+        x_star = np.linalg.solve((here.T * chance) @ (here - 0.8 * there), here.T @ (chance * reward))
+    else:
+        problem, random = regulator(), np.random.default_rng(0)
+        A = random.normal(size=(2, 2))
+        A, B, P = A * 0.7 / np.abs(np.linalg.eigvals(A)).max(), random.normal(size=(2, 1)) / 2**0.5, np.eye(2)
+        for _ in range(300):
+            x_star = np.linalg.solve(np.eye(1) + B.T @ P @ B, B.T @ P @ A)
+            P = np.eye(2) + A.T @ P @ (A - B @ x_star)
+        problem = problem._replace(draw=lambda key, x, y: jax.tree.map(jnp.zeros_like, (x, y)))
+    solver = method(problem, x_step=0.1, y_step=0.3, **({"average": 0.8} if averaged else {}))
+    body = lambda _, state: solver.update(jax.random.key(0), state)[0]  # noqa: E731
+    state = light(lambda state: jax.lax.fori_loop(0, 5000, body, state))(solver.init(*problem.init(jax.random.key(0))))
+    np.testing.assert_allclose(state.x, x_star, atol=1e-10)
+    np.testing.assert_allclose(state.y, problem.exact.lower_solution(jnp.asarray(x_star)), atol=1e-10)
+    assert np.abs(x_star).max() > 0.1
 
 
 @BOTH

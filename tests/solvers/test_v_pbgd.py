@@ -37,6 +37,16 @@ def test_the_gap_of_a_linear_upper_is_a_quarter_of_w_squared():
     np.testing.assert_allclose(y**2, W**2 / 4, rtol=1e-9)
 
 
+def test_the_global_law_of_the_gap_holds():
+    """P1 has L = ρ = 1: y² ≤ ε₁/(1/w − 1/(4 ε₁)) for every ε₁ > w/4, of which ε₁ = w/2 is the sharpest, w²."""
+    problem = scalars(lambda x, y: y, lambda x, y: y**2)
+    y = ended(partial(v_pbgd, y_step=0.4), problem, W, [0.0], [1.0], 300).y
+    share = np.array([0.251, 0.3, 0.5, 1.0, 10.0]) * W[:, None]
+    bound = share / (1 / W[:, None] - 1 / (4 * share))
+    assert np.all(np.asarray(y) ** 2 <= bound)
+    np.testing.assert_allclose(bound.min(1), W**2, rtol=1e-12)
+
+
 def test_quadratics_end_at_the_penalised_minimiser():
     """P2: y − x = w(b − a)/(w + 2), x = (a + b)/2 − w(b − a)/(2(w + 2)); the gap is half the square of the first."""
     a, b = 1.0, -0.6
@@ -46,8 +56,22 @@ def test_quadratics_end_at_the_penalised_minimiser():
     np.testing.assert_allclose(x, (a + b) / 2 - W * (b - a) / (2 * (W + 2)), rtol=1e-9)
 
 
+def test_a_copy_that_starts_anew_from_y_is_a_bias():
+    """P2, the theory's form: two steps of .9 leave .01 (y − x), so y − x = w(b − a)/(w + 1.99): the gap is 1 % off."""
+    a, b, weights = 1.0, -0.6, [0.1, 0.01]
+
+    def anew(problem, **settings):
+        solver = v_pbgd(problem, loops=2, x_step=0.3, y_step=0.3, omega_step=0.9, **settings)
+        return solver._replace(update=lambda key, state: solver.update(key, state._replace(omega=state.y)))
+
+    state = ended(anew, pulled(a, b), weights, [2.0], [0.0], 8000)
+    found, w = (state.y - state.x)[:, 0], np.array(weights)
+    np.testing.assert_allclose(found, w * (b - a) / (w + 1.99), rtol=1e-9)
+    np.testing.assert_allclose((found * (w + 2) / (w * (b - a))) ** 2, 1.01, atol=1e-3)
+
+
 def test_it_is_not_trapped_where_lower_has_no_curvature():
-    """P4: from 2.2 it goes on to the minimiser near 0, found by bisection; published −.166, −.0147, −.00014."""
+    """P4: from 2.2 it goes on to the minimiser near 0, found by bisection; other code had −.166, −.0147, −.00014."""
     weights = np.array([1.0, 0.1, 1e-3])
     y = ended(partial(v_pbgd, y_step=0.1), trap(), weights, [0.0], [2.2], 1000).y[:, 0]
     slope = lambda y, w: np.sin(2 * (y - 2 * np.pi / 3)) + (2 * y + 2 * np.sin(2 * y)) / w  # noqa: E731

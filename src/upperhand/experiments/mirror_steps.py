@@ -3,7 +3,8 @@
 bio_bred on scaled_lasso: Φ(x) = ½ Σ sᵢ (xᵢ − cᵢ)² + l1 ‖x‖₁ with s from 0.001 to 1. The gap is Φ(x) − Φ(x*), exactly.
 
 Takes: under a minute on two cores.
-Reference: ours, for the mirror functions of "Enhanced Bilevel Optimization via Bregman Distance" (arXiv 2107.12301).
+Reference: ours, for "Enhanced Bilevel Optimization via Bregman Distance" (arXiv 2107.12301): its moving average, with
+H = √v + floor, which is derived.
 """
 
 import time
@@ -129,7 +130,8 @@ def told(config: Config, gaps: dict[str, np.ndarray], seconds: float) -> Study:
         "Where coordinates matter very differently, does a mirror function that adapts to each need fewer updates?"
     )
     reference = (
-        "Mirror functions of “Enhanced Bilevel Optimization via Bregman Distance”, arXiv 2107.12301; problem ours."
+        "“Enhanced Bilevel Optimization via Bregman Distance”, arXiv 2107.12301: the moving average; H = √v + floor "
+        "and the problem are ours."
     )
     return Study("Adaptive mirror steps", question, answer, [figure], [table], notes, reference, seconds)
 

@@ -160,8 +160,9 @@ def study(config: Config, found: dict[str, np.ndarray], seconds: float) -> Study
             "cross-product.",
             f"A floor is taken after 3/x_step passes, of steps below {middle:g} after {length(config)}. Judged at ends "
             "of passes; within a pass the reshuffled path wanders too.",
-            "Large batches take the gain away, and tasks such as data cleaning show little of it. Other examples have "
-            "other floors: only the powers of the step are to be expected elsewhere.",
+            "Measured with single examples on quadratics: nothing here promises as much of larger batches, or of tasks "
+            "such as data cleaning. Other examples have other floors: only the powers of the step are to be expected "
+            "elsewhere.",
         ],
         "Li, Huang, Provably Faster Algorithms for Bilevel Optimization via Without-Replacement Sampling, arXiv "
         "2411.05868, NeurIPS 2024",

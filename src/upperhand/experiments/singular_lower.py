@@ -28,9 +28,10 @@ from upperhand.solvers.aid import aid
 from upperhand.solvers.galet import galet
 from upperhand.solvers.v_pbgd import v_pbgd
 
-GALETS = (  # z_step, solves, keep, y_step
-    (0.1, 50, 0.0, 0.2), (0.1, 100, 0.0, 0.2), (0.1, 1, 0.0, 0.1), (0.1, 1, 1.0, 0.2), (0.1, 1, 1.0, 0.1),
-    (0.2, 1, 0.0, 0.2), (0.2, 50, 0.0, 0.2), (0.2, 50, 1.0, 0.2), (0.04, 50, 0.0, 0.2), (0.04, 50, 1.0, 0.2),
+GALETS = (  # z_step, solves, keep, y_step, loops
+    (0.1, 50, 0.0, 0.2, 1), (0.1, 100, 0.0, 0.2, 1), (0.1, 1, 0.0, 0.1, 1), (0.1, 1, 1.0, 0.2, 1),
+    (0.1, 1, 1.0, 0.1, 1), (0.2, 1, 0.0, 0.2, 1), (0.2, 50, 0.0, 0.2, 1), (0.2, 50, 1.0, 0.2, 1),
+    (0.2, 50, 0.0, 0.2, 10), (0.2, 50, 1.0, 0.2, 10), (0.04, 50, 0.0, 0.2, 1), (0.04, 50, 1.0, 0.2, 1),
 )  # fmt: skip
 RIDGES = (0.0, 1e-3, 0.1, 1.0)
 LENGTHS = (100, 400, 1600)
@@ -96,9 +97,9 @@ def measured(config: Config, say: Callable[[str], None]) -> dict[str, Any]:
     with jax.enable_x64(True):
         valley, flat, size = sine_valley(), flat_direction(), (config.starts, config.updates)
         found = {"galet": [], "aid": []}
-        for z_step, solves, keep, y_step in GALETS:
-            say(f"GALET: z_step {z_step:g}, {solves} solves, keep {keep:g}, y_step {y_step:g}")
-            settings = {"z_step": z_step, "solves": solves, "keep": keep, "y_step": y_step}
+        for z_step, solves, keep, y_step, loops in GALETS:
+            say(f"GALET: z_step {z_step:g}, {solves} solves, keep {keep:g}, y_step {y_step:g}, {loops} loops")
+            settings = {"z_step": z_step, "solves": solves, "keep": keep, "y_step": y_step, "loops": loops}
             found["galet"].append(ends(valley, galet, settings, *size))
         for ridge in RIDGES:
             say(f"implicit gradient: ridge {ridge:g}")
@@ -117,13 +118,24 @@ def judged(end: np.ndarray) -> tuple[float | None, int]:
     return (float(np.abs(end[is_there, 0] - 0.5).max()) if is_there.any() else None), int((~is_there).sum())
 
 
+def by_loops(told: list[tuple[float | None, int]], starts: int) -> str:
+    """What more steps of y do to the runs that are lost, where the settings differ in nothing else."""
+    lost = {setting: count for setting, (_, count) in zip(GALETS, told, strict=True)}
+    pairs = [((*setting[:4], 1), setting) for setting in GALETS if setting[4] > 1 and (*setting[:4], 1) in lost]
+    return "".join(
+        f"; at z_step {few[0]:g}, {few[1]} solves, {'kept' if few[2] else 'cold'}, {lost[few]} of {starts} with one "
+        f"step of y an update, {lost[many]} with {many[4]}"
+        for few, many in pairs
+    )
+
+
 def study(config: Config, found: dict[str, Any], seconds: float) -> Study:
     """What the page tells."""
     told = [judged(end) for end in found["galet"]]
     warm = [pair for setting, pair in zip(GALETS, told, strict=True) if setting[1:3] == (1, 1.0)]
     exact = all(lost == 0 and away is not None and away < 1e-12 for away, lost in warm)
     cold = max(
-        away for (_, solves, keep, _), (away, _) in zip(GALETS, told, strict=True) if solves == 1 and not keep and away
+        away for (_, solves, keep, *_), (away, _) in zip(GALETS, told, strict=True) if solves == 1 and not keep and away
     )
     rows, off = [], 0.0
     for ridge, end in zip(RIDGES, found["aid"], strict=True):
@@ -143,8 +155,9 @@ def study(config: Config, found: dict[str, Any], seconds: float) -> Study:
         f"{config.starts} starts (largest error {max(away or 0 for away, _ in warm):.0e}), though the Hessian is "
         f"singular there. With a cold start of z and one solve it is off by up to {cold:.2g}: bias, which more updates "
         f"do not cure. Over all {len(GALETS)} settings {lost} of {len(GALETS) * config.starts} runs did not come to "
-        "the valley's floor. With a ridge the implicit gradient ends at ½ q/(q + ridge), q = 1 + cos² y₂, as predicted "
-        f"(to {off:.0e}). Without one there is no inverse; conjugate gradients, which need none where ∂_y upper is in "
+        f"the valley's floor{by_loops(told, config.starts)}. With a ridge the implicit gradient ends at "
+        f"½ q/(q + ridge), q = 1 + cos² y₂, as predicted (to {off:.0e}). "
+        "Without one there is no inverse; conjugate gradients, which need none where ∂_y upper is in "
         f"the Hessian's range, came within {undone or np.nan:.0e} of ½; {undone_lost} starts did not reach the floor. "
         f"Where lower does not see y₂, GALET does {'' if stays else 'NOT '}leave it where it started (x from "
         f"{other[:, 0].min():.3g} to {other[:, 0].max():.3g}); V-PBGD takes it to {np.median(penalised[:, 1]):.4g} "
@@ -158,12 +171,12 @@ def study(config: Config, found: dict[str, Any], seconds: float) -> Study:
         [Line("GALET", times.tolist(), sums[times - 1].tolist())], (), True, False,
     )  # fmt: skip
     galets = [
-        [z_step, solves, "kept" if keep else "cold", y_step, *pair]
-        for (z_step, solves, keep, y_step), pair in zip(GALETS, told, strict=True)
+        [z_step, solves, "kept" if keep else "cold", y_step, loops, *pair]
+        for (z_step, solves, keep, y_step, loops), pair in zip(GALETS, told, strict=True)
     ]
     largest = "largest |x − ½| of the others"
     tables = [
-        Table("GALET on the valley", ["z_step", "solves", "z", "y_step", largest, "not on the floor"], galets),
+        Table("GALET on the valley", ["z_step", "solves", "z", "y_step", "loops", largest, "not on the floor"], galets),
         Table(
             "Implicit gradient on the valley",
             ["ridge", largest, "not on the floor", "least x", "largest x", "off the prediction"], rows,
@@ -181,7 +194,8 @@ def study(config: Config, found: dict[str, Any], seconds: float) -> Study:
         ),
     ]  # fmt: skip
     notes = [
-        f"{config.starts} starts, {config.updates:,} updates, x_step 0.1, one step of y an update; float64.",
+        f"{config.starts} starts, {config.updates:,} updates, x_step 0.1; one step of y an update of the implicit "
+        "gradient; float64.",
         "A run is on the floor where |x + y₁ − sin y₂| < 1e-6. Runs that diverge are counted, not left out.",
         "GALET's residuals are 0 at every point that is stationary; they do not choose among minimisers of lower.",
     ]

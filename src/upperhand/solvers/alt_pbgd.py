@@ -8,11 +8,13 @@
 dx is the gradient of F_w(x) = ( min_y [w upper + lower] − min_y lower )/w, whose smoothness does not suffer as w
 shrinks: so x's step stays as it is, where a joint penalty method's must shrink with w.
 
-Needs: first derivatives; a lower level that is strongly convex (or PL) in y, over a set that does not depend on x.
+Needs: first derivatives; a lower level that is strongly convex in y, over a closed convex set that does not depend on
+x (the predecessor has PL instead, and no set).
 It fails where the inner steps are too few: their errors are divided by w. From the same start, with the same steps,
 those of y and yw cancel on quadratics, so that loops = 1 does there; elsewhere it may diverge.
-x_step is of the order of Φ's smoothness; steps of y are at most 1/L of lower; w is of order √ε for ‖∇F_w‖² ≤ ε, and
-loops of order log(1/(w ε)) (both derived, the first two from the paper).
+x_step is of the order of one over Φ's smoothness, whatever w is; steps of y are at most 1/L of lower (both from the
+paper); w is of order √ε for ‖G‖² ≤ ε, and loops of order log(1/(w ε)) (both derived). G = ( x − project_x( x − x_step
+∇F_w(x) ) )/x_step is the paper's measure of stationarity and what to stop on; dx is ∇F_w as far as y, yw are solved.
 Cost: an update is 3·loops + 3 partial gradients; a batch of upper and one of lower, the same for all of its steps.
 Reference: Jiang, Xiao, L. Chen, T. Chen, "Efficient Penalty-Based Bilevel Methods: Improved Analysis, Novel Updates,
 and Flatness Condition" (arXiv 2511.16796), and its predecessor arXiv 2507.20400: updates from the paper, as its first

@@ -12,7 +12,7 @@ hypergradients/mirrors.py.
 
 Needs: as sbio_bred; losses whose sampled second derivatives vary little between x⁻ and x.
 It fails where steps are large (the differences are as noisy as what they correct), and is not always the better one:
-at a fixed budget a well-chosen large batch of sbio_bred can beat it.
+at a fixed budget a well-chosen large batch of sbio_bred can beat it. Stop as in sbio_bred.
 Cost: in mean over an update ( large + 2 (restart − 1) small )/restart estimates, each of 3 partial gradients and about
 (terms + 1)/2 second-order products; samples are counted once for both points.
 Reference: "Enhanced Bilevel Optimization via Bregman Distance" (arXiv 2107.12301, NeurIPS 2022), Algorithm 3 (from the

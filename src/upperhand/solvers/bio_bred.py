@@ -9,8 +9,10 @@ lower, dx is as if H⁻¹ were H⁻¹ ( I − (I − y_step H)^loops ): finite l
 
 Needs: first derivatives, and back-propagation through y's steps (order 2); a lower level strongly convex in y.
 It fails where loops · y_step is small beside 1/μ: the bias falls as (1 − y_step μ)^loops only, μ the least curvature.
-Cost: an update is loops + 1 gradients and 2·loops second-order products, and memory for loops values of y; a batch of
-upper and one of lower, which serves all loops.
+Stop on G = ( x − M(x, dx) )/x_step, not on how far x moves, which scales with x_step. With the adaptive mirror and a
+constant x_step a small G need not last: where its floor is small x leaves the solution again, see mirrors.diagonal.
+Cost: an update is loops + 2 partial gradients and 2·loops second-order products, and memory for loops values of y; a
+batch of upper and one of lower, which serves all loops.
 Reference: "Enhanced Bilevel Optimization via Bregman Distance" (arXiv 2107.12301, NeurIPS 2022), Algorithm 1 (from the
 paper). Ours: batches where the problem has any (the paper's is deterministic), projections of y, which are
 back-propagated through, and the last x as the result, where the paper draws one of all.
@@ -61,7 +63,7 @@ def bio_bred(
       mirror: what measures nearness in x: euclidean, adaptive (steps of every coordinate's own scale), or entropy
         (x on the simplex); in Python also mirrors.diagonal(floor=…).
     Returns: Solver. Raises: ValueError for a problem of first order or a setting out of its range.
-    Cost: an update is loops + 1 gradients and 2·loops second-order products.
+    Cost: an update is loops + 2 partial gradients and 2·loops second-order products.
     """
     plain(problem, "bio_bred", order=2, takes_l1=True)
     lower_steps = settling("y_step", y_step, problem.project_y, updates=steps, loops=loops)
@@ -85,6 +87,6 @@ def bio_bred(
         x, memory = moving.step(state.step, state.x, dx, state.count)  # line 3
         lower = problem.lower(state.x, y, below)
         new = State(x, y, memory, y_state, state.count + 1)
-        return new, Info(upper, lower, dx, cost(sum(problem.drawn), loops + 1, 2 * loops), {})
+        return new, Info(upper, lower, dx, cost(sum(problem.drawn), loops + 2, 2 * loops), {})
 
     return Solver(init, update)

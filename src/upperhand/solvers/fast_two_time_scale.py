@@ -6,10 +6,10 @@
     y  ← y − y_step hy                                   y_step = 8/(k + 50)
 
 Three scales in fixed ratios, all falling as 1/k: so ‖x − x*‖² and ‖y − y*‖² fall as 1/k where the slow equation is
-the gradient of a strongly convex Φ, against k^(−⅔) of `two_time_scale`; ‖∇Φ‖² as 1/k under a gradient-dominance
-condition, as 1/√k, with steps of that size, without one. Where both equations are linear the standard method's x
-falls as 1/k already, and the gain is in y alone. A rate for Φ that is convex and no more was withdrawn by the
-authors.
+the gradient of a strongly convex Φ, against k^(−⅔) of `two_time_scale`; Φ − Φ* as 1/k under a gradient-dominance
+condition (whether with log factors is not known to us); ‖∇Φ‖² as 1/√k, with steps of that size, without one. Where both
+equations are linear the standard method's x falls as 1/k already, and the gain is in y alone. A rate for Φ that is
+convex and no more was withdrawn by the authors.
 
 What the averaging is needed for is the proof: on our problems (`upperhand reproduce two_time_scales`) `two_time_scale`
 with a y step of 2/(k + 50) or 8/(k + 50), and no averaging, falls as 1/k too and ends as near; 1/(k + 50) is too small.
@@ -21,8 +21,8 @@ oscillate; x_step's scale must exceed 1/(2µ) with a margin.
 Cost: an update is one sample of both equations; of a bilevel problem 3 partial gradients and 2 products.
 Reference: Zeng, Doan, "Fast Two-Time-Scale Stochastic Gradient Method with Applications in Reinforcement Learning"
 (arXiv 2405.09660): the averaging of both estimates is from the paper; the order of the lines, the schedules and the
-rates are recalled. Ours: the first estimate is the first sample, and the average is taken at k, in their order at k −
-1.
+rates are recalled, whether for independent samples or for those of a Markov chain is not known to us. Ours: the first
+estimate is the first sample, and the average is taken at k, in their order at k − 1.
 """
 
 from typing import NamedTuple

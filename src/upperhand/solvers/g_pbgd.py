@@ -14,9 +14,9 @@ minimisers: where ∇²_yy lower is singular the penalty can have a local minimu
 upper = sin²(y − 2π/3) and lower = y² + 2 sin² y it stays at y = 2π/3, where v_pbgd goes on to y = 0: v_pbgd is the
 method to begin with. y must be free, or ∂_y lower be 0 at its minimisers all the same.
 Cost: an update is 3 partial gradients, a Hessian- and a cross-product, both of one reverse pass; a batch of each.
-Reference: Shen, T. Chen, "On Penalty-based Bilevel Gradient Descent Method" (arXiv 2302.05185, ICML 2023): the penalty
-is the paper's, the objective with ½ and min(w, 1) of the authors' code; the update written out is derived from it, the
-conditions and the trap are recalled. With batches n n' of one batch is a biased ‖∂_y lower‖² (derived).
+Reference: Shen, T. Chen, "On Penalty-based Bilevel Gradient Descent Method" (arXiv 2302.05185, ICML 2023): the
+objective, with ½ and min(w, 1), is of the authors' code; the update written out is derived from it; the class of
+problems, the conditions and the trap are recalled. With batches n n' of one batch is a biased ‖∂_y lower‖² (derived).
 """
 
 from typing import NamedTuple

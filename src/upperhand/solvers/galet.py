@@ -15,12 +15,14 @@ best for upper is not looked for: a direction of y that lower does not see stays
 
 Needs: first derivatives, and products with ∇²_yy and ∇²_xy of lower; a lower level that satisfies the
 Polyak-Łojasiewicz inequality, whose Hessian's eigenvalues other than 0 keep away from 0. z_step ≤ 1/L², the curvature
-off the minimisers included: on `sine_valley` 61 of 2,000 starts diverged at z_step = 0.2, solves = 50 (measured), none
-of them with 10 loops, and none at z_step = 0.1.
+off the minimisers included: on `sine_valley` 61 of 2,000 starts diverged at z_step = 0.2, solves = 50, none of them
+with 10 loops; at z_step = 0.1 none with 50 solves, 1 with 100 (`upperhand reproduce singular_lower --starts 2000`).
 Cost: an update is loops + 2 partial gradients and 2·solves + 1 second-order products; a batch of upper and of lower.
 Reference: Xiao, Lu, T. Chen, "A Generalized Alternating Method for Bilevel Learning under the Polyak-Łojasiewicz
-Condition" (arXiv 2306.02422; NeurIPS 2023). The structure is recalled, not checked against the text, the cold start
-(z ← 0) less sure; theirs is deterministic, and their z has the other sign. The kept start is ours.
+Condition" (arXiv 2306.02422; NeurIPS 2023). Its abstract has the measure of stationarity for lower levels that are not
+convex, but tailors the method to convex ones; `sine_valley` is not convex. The structure is recalled, not checked
+against the text, the cold start (z ← 0) less sure; theirs is deterministic, and their z has the other sign. The kept
+start is ours.
 """
 
 from typing import NamedTuple

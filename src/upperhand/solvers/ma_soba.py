@@ -18,7 +18,8 @@ constraint that is active at y*(x).
 Cost: an update is 3 partial gradients, one Hessian- and one cross-product; a batch of upper and one of lower.
 Reference: X. Chen, Xiao, Balasubramanian, "Optimal Algorithms for Stochastic Bilevel Optimization under Relaxed
 Smoothness Conditions" (arXiv 2306.12067; JMLR 25), the single-task method. Recalled, not checked against the text:
-the update and the roles of a, c₁, c₂, c₃. Independent samples for each product there, one lower batch here.
+the update and the roles of a, c₁, c₂, c₃. Independent samples for each product there, one lower batch here; its result
+is an iterate drawn at random (recalled), ours the last one.
 """
 
 from typing import NamedTuple

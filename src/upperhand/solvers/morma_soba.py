@@ -17,7 +17,8 @@ Cost: for n tasks an update is 3n partial gradients and 2n second-order products
 Reference: X. Chen, Xiao, Balasubramanian, "Optimal Algorithms for Stochastic Bilevel Optimization under Relaxed
 Smoothness Conditions" (arXiv 2306.12067; JMLR 25), the min-max method. Recalled, less sure, not checked against the
 text: that p and x share the pace, and the form of hp. The pull is also that of MORBiT (from its authors' code), which
-takes p from one noisy loss where this method averages first.
+takes p from one noisy loss where this method averages first. The paper's result is an iterate drawn at random
+(recalled), ours the last one.
 """
 
 from typing import NamedTuple

@@ -7,11 +7,12 @@ It is alt_pbgd without the difference of lower's gradients in x, divided by w: o
 gradients. What is dropped is the whole path of x through y*(x). So it is biased unless upper is nearly flat in y around
 y*(x): |upper(x, y*) − upper(x, y)| ≤ c ‖y* − y‖^a + δ(x) with 1 < a ≤ 1.5, and then the mean of ‖∇F_w‖² has a floor of
 order δ^(2(a−1)/a). Otherwise it stops where ∂ₓ upper = 0, which may be far from any stationary point: upper = 10 y +
-x², lower = (y − x + 1)² has its best x at −5, this ends at 0. The norm of its own direction tells nothing of that.
-Check it against alt_pbgd.
+x², lower = (y − x + 1)² has its best x at −5, this ends at 0. The norm of its own direction tells nothing of that:
+stop on that of alt_pbgd's dx, and check it against alt_pbgd.
 
 Needs: first derivatives; upper depends on x directly (else it could not move, and is refused) and is nearly flat in y;
-a lower level that is strongly convex (or PL) in y, over a set that does not depend on x.
+a lower level that is strongly convex in y, over a closed convex set that does not depend on x (the predecessor has PL
+instead, and no set).
 Cost: an update is 2·loops + 1 partial gradients; a batch of each.
 Reference: Jiang, Xiao, L. Chen, T. Chen, "Efficient Penalty-Based Bilevel Methods: Improved Analysis, Novel Updates,
 and Flatness Condition" (arXiv 2511.16796), and its predecessor arXiv 2507.20400: update from the paper (pseudo-code)

@@ -8,7 +8,8 @@ they were.
 
 What is dropped is the whole path of x through y*(x), what the constraint does among it: it is biased unless upper is
 nearly flat in y there. On lower = (y − 2x)², y ≥ 3x, upper = ½(x − 1)² + s y it ends at 1 where the best x is 1 − 3s.
-Check it against pbgd_blocc.
+The norm of its own direction tells nothing of that, as in pbgd_free: stop on that of pbgd_blocc's dx, and check it
+against pbgd_blocc.
 
 Needs: first derivatives; upper depends on x directly (else it could not move, and is refused) and is nearly flat in y;
 a lower level that is strongly convex in y, c convex in y.

@@ -11,6 +11,8 @@ function, see hypergradients/mirrors.py. The bias of dx is at most (L C/μ)(1 �
 Needs: products with ∇²_yy and ∇²_xy of lower, each from fresh samples; a lower level strongly convex in y.
 It fails where L is set below the curvature of some sample (the product explodes), and needs many terms where μ/L is
 small. Steps that the theorem allows are far too small to use; an x_step of a third of y_step has been seen to work.
+Stop on G = ( x − M(x, d) )/x_step with d averaged over updates, or exact, not on how far x moves, which scales with
+x_step; the noise of one dx keeps its own G away from 0.
 Cost: an update is batch · (1 upper + terms lower) batches of the problem, 3·batch partial gradients and, on average,
 batch · (terms + 1)/2 second-order products; batches beyond ζ_k are counted as drawn.
 Reference: "Enhanced Bilevel Optimization via Bregman Distance" (arXiv 2107.12301, NeurIPS 2022), Algorithm 2 (from the

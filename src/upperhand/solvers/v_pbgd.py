@@ -6,18 +6,21 @@
     x  ← project_x( x − x_step min(w, 1) dx )
     y  ← project_y( y − y_step min(w, 1) dy )                        both at the old x and y
 
-The penalty is (1/w) ( lower(x, y) − min_y lower(x, ·) ). At a finite w its minimiser is off by O(w) in y, with a gap of
-at most L² μ w² + 2ε (L the Lipschitz constant of upper in y, 1/μ that of the PL condition): small w is needed for a
-small error. Where lower has several solutions, y goes to the one that upper likes best (the optimistic answer).
+The penalty is (1/w) p(x, y), p = lower(x, y) − min_y lower(x, ·). At a finite w its minimiser is off by O(w) in y.
+With upper L-Lipschitz in y and ‖y − the nearest solution‖² ≤ ρ p: a local minimiser has p ≤ L² ρ w² + 2ε if a point
+nearby has p ≤ ε, and without the 2ε if p and the set of y are convex in y; an ε₂-global one has p ≤ (ε₁ + ε₂)/( 1/w −
+L² ρ/(4 ε₁) ) for every ε₁ > L² ρ w/4. Where lower has several solutions, y goes to the one that upper likes best (the
+optimistic answer).
 
 Needs: first derivatives; a lower level that is PL in y, over a set that does not depend on x.
 Steps must shrink like w, which min(w, 1) does; so x moves slowly where w is small. What must be tuned: w, steps, loops.
 Cost: an update is loops + 5 partial gradients; a batch of upper and loops + 1 of lower, the last for both y and ω.
 Reference: Shen, T. Chen, "On Penalty-based Bilevel Gradient Descent Method" (arXiv 2302.05185, ICML 2023). The problem
-and the law of the gap are the paper's, as another paper restates it (arXiv 2512.01623); that ω persists, steps before x
-and y with a step of its own, and the factor min(w, 1) are of the authors' code (released form), where loops is 1 and
-1/w rises linearly; its factor is 1/(1/w + 1e-8), ours has no 1e-8. The theory form restarts ω at y in each update and
-has no factor. Projections of y and the batches are recalled.
+and both laws of the gap are the paper's (Theorems 1 and 2), as another paper restates them (arXiv 2512.01623); that PL
+gives such a ρ is recalled. That ω persists, steps before x and y with a step of its own, and the factor min(w, 1) are
+of the authors' code (released form), where loops is 1 and 1/w rises linearly; its factor is 1/(1/w + 1e-8), ours has no
+1e-8. The theory form restarts ω at y in each update and has no factor; then a finite number of loops is a bias, however
+long the run (derived), where a kept ω has none. Projections of y and the batches are recalled.
 """
 
 from typing import NamedTuple
