@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import optax
 from by_hand import REG, again, drawn, rolled, scalar
 from jax.lax import fori_loop
 
@@ -152,3 +153,58 @@ def wior_cbo(data, key, x, y, updates, batch, passes, x_step, y_step, z_step):
         return x - x_step * jnp.mean(dx, 0), jnp.mean(y, 0), above
 
     return rolled(update, key, updates, (x, y, jnp.arange(M, dtype=jnp.int32)))
+
+
+BOUND, BATCH, RIDGE = 3.0, 128, 1e-5
+
+
+def neurons(cloud, t):
+    """Both hyperbolic tangents of every neuron, and their mean function."""
+    bend, tilt = jnp.tanh(t @ cloud[:, :-2].T + cloud[:, -2][None]), jnp.tanh(cloud[:, -1])
+    return bend, tilt, BOUND * bend @ tilt / len(cloud)
+
+
+def pulled(t, bend, tilt, residual):
+    """The mean-field gradient of half a squared residual, per particle."""
+    through = residual[:, None] * (1 - bend**2) * (BOUND / len(t) * tilt)[None]
+    last = (1 - tilt**2) * (residual @ bend) * (BOUND / len(t))
+    return jnp.concatenate([through.T @ t, through.sum(0)[:, None], last[:, None]], 1)
+
+
+def f2bmld(data, key, x, y, updates, loops, x_step, y_step, penalty, entropy):
+    z, a, z_upper, wanted = data
+    w, (of_x, of_y), part = penalty, entropy, 1 / (1 + penalty)
+    rows = lambda key, *tables: tuple(  # noqa: E731
+        table[jax.random.randint(key, (BATCH,), 0, len(table))] for table in tables
+    )
+    shaken = lambda key, cloud, size: size * optax.tree.random_like(key, cloud)  # noqa: E731
+
+    def fitted(cloud, t, target):
+        bend, tilt, h = neurons(cloud, t)
+        return pulled(t, bend, tilt, h - target)
+
+    def update(key, k, state):
+        x, y, yw = state
+        key_upper, key_lower, key_fresh, key_x, key_y, key_yw = jax.random.split(key, 6)
+        (seen, outcome), (below, treated) = rows(key_upper, z_upper, wanted), rows(key_lower, z, a)
+        h_a = neurons(x, treated)[2]
+
+        def down(k, y):
+            noise = shaken(jax.random.fold_in(key_y, k), y, (2 * y_step * of_y) ** 0.5)
+            return y - y_step * (fitted(y, below, h_a) + RIDGE * y) + noise
+
+        def both(k, yw):
+            slope = w * fitted(yw, seen, outcome) + fitted(yw, below, h_a) + RIDGE * yw
+            return (
+                yw
+                - y_step * part * slope
+                + shaken(jax.random.fold_in(key_yw, k), yw, (2 * y_step * of_y * part) ** 0.5)
+            )
+
+        y, yw = fori_loop(0, loops, down, y), fori_loop(0, loops, both, yw)
+        fresh, treated = rows(key_fresh, z, a)
+        bend, tilt, _ = neurons(x, treated)
+        slope = pulled(treated, bend, tilt, (neurons(y, fresh)[2] - neurons(yw, fresh)[2]) / w) + RIDGE * x
+        return x - x_step * slope + shaken(key_x, x, (2 * x_step * of_x) ** 0.5), y, yw
+
+    return rolled(update, key, updates, (x, y, y))

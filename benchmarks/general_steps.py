@@ -21,6 +21,7 @@ import numpy as np
 from by_hand import NOISE, REG, TIE
 
 import upperhand
+from upperhand.problems.npiv import instrumental, stages
 from upperhand.run import chunk, seed_key, strong
 
 BAR, TURNS, SECONDS = 1.15, 41, 0.04  # SECONDS: about how long a turn is
@@ -112,6 +113,13 @@ def conditional(d=300, M=4, n=3):
     return problem, data
 
 
+def clouds():
+    first, second = stages("step", 2000, 0.1, 0)
+    data = tuple(jnp.asarray(table, jnp.float32) for table in (first.z, first.a, second.z, second.y))
+    z, a, z_upper, wanted = data
+    return instrumental(z, a, wanted, z_upper=z_upper, batch=by_hand_sampled.BATCH), data
+
+
 STEPS = {"x_step": 0.1, "y_step": 0.2}
 SOLVED = STEPS | {"z_step": 0.2}
 PENALISED = STEPS | {"penalty": 0.1}
@@ -122,6 +130,7 @@ CASES = {
     "alt_pbgd": (plain, PENALISED | {"loops": 10}),
     "asbio_bred": (plain, SERIES | {"batch": (64, 8), "restart": 8}),
     "bio_bred": (plain, STEPS | {"loops": 20}),
+    "f2bmld": (clouds, STEPS | {"loops": 5, "penalty": 1.0, "entropy": (1e-6, 1e-6)}),
     "fast_two_time_scale": (plain, {}),
     "g_pbgd": (plain, PENALISED),
     "galet": (plain, STEPS | {"loops": 1, "solves": 1, "z_step": 0.1}),

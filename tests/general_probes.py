@@ -119,6 +119,24 @@ def finite() -> Probe:
     return flat._replace(problem=problem)
 
 
+def cloud() -> Probe:
+    """`follows` on means of 4 and 3 particles, ¼‖x‖² a particle: y* is any cloud of its mean, x* all at one place."""
+    flat = follows()
+    spread = 0.3 * np.arange(-1.5, 2)[:, None] * np.array([[1.0, -2.0]])
+    mean = lambda cloud: jnp.mean(cloud, 0)  # noqa: E731
+    problem = Bilevel(
+        lambda key: (jnp.asarray([[-1.0, 0.0]] + spread, float), jnp.zeros((3, 2))),
+        lambda x, y, batch: flat.problem.upper(0 * mean(x), mean(y), None) + jnp.sum(x**2) / 16,
+        lambda x, y, batch: flat.problem.lower(mean(x), mean(y), None),
+        particles=(4, 3),
+    )
+    x_star = np.broadcast_to(flat.x_star, (4, 2))
+    return Probe(
+        problem, x_star, lambda x: jnp.broadcast_to(flat.lower_solution(mean(x))[None], (3, 2)),
+        lambda x: (flat.hypergradient(mean(x))[None] + (x - mean(x)[None]) / 2) / 4,
+    )  # fmt: skip
+
+
 def coupled() -> Probe:
     """lower = ½(y − 2x)², y ≥ 3x, x > 0: y* = 3x; Φ = ½(x − 1)² + .2·3x, x* = .4 (derived, by hand)."""
     upper = lambda x, y, batch: jnp.sum((x - 1) ** 2) / 2 + 0.2 * jnp.sum(y)  # noqa: E731

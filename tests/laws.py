@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 # who may import whom: room → rooms, or single modules of them. A room is a folder, or a file at the top of the package.
-GROUND = ("types", "tree", "forms", "solver", "wrappers", "schedule", "hoist", "actions", "texts", "errors")
+GROUND = ("types", "tree", "forms", "solver", "wrappers", "schedule", "clipping", "hoist", "actions", "texts", "errors")
 LEFT_OF_MEETING = (*GROUND, "judges", "rewards", "mdps", "policies", "policy_gradients", "hypergradients")
 ARROWS = {
     **{room: GROUND[:place] for place, room in enumerate(GROUND[:5])},
     "schedule": ("types",),
+    "clipping": ("types", "schedule"),
     "hoist": ("types",),
     "actions": ("types",),
     "texts": ("types", "forms", "errors"),
@@ -27,6 +28,7 @@ ARROWS = {
 TOP = {"__init__", "__main__", "run", "record", "devices", "store", "cli", "experiments"}
 TOP |= {"finite", "solve", "settings", "console", "errors", "checkpoints"}  # their parts
 TOP |= {"compare", "comparison_store", "arms", "tuning"}
+TOP |= {"npiv"}  # an estimator
 TOP |= {"language", "prepared"}  # what reads data and trains a model before there is a problem
 
 OPENS_FILES = {"report", "cli", "store", "checkpoints", "settings", "language"}  # settings reads docstrings of sources

@@ -8,6 +8,7 @@ import pytest
 from upperhand.cli import main
 from upperhand.cli.general_check import check_general, losses, lowest, scattered
 from upperhand.forms import Bilevel, truth
+from upperhand.problems import norm_power
 
 C = np.array([1.0, -2.0, 0.5])
 
@@ -49,6 +50,14 @@ def test_the_means_of_batches_have_their_noise():
     np.testing.assert_allclose(bent.error, implicit.error, atol=0.01)
 
 
+def test_of_a_single_level_problem_the_gradient_is_checked(capsys):
+    (exact,) = check_general(norm_power(holder=0.5), weights=(0.1,), points=3)
+    assert exact.method == "exact" and exact.error.max() < 1e-8
+    assert main(["check", "norm_power", "--points", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "There is no lower level" in said and "implicit" not in said
+
+
 def test_coupled_problems_and_several_tasks_are_checked_by_differences_alone():
     (exact,) = check_general(shifted(constraint=lambda x, y: y[:1] - 100), weights=(0.1,), points=2)
     assert exact.error.max() < 1e-8
@@ -87,7 +96,10 @@ def test_all_examples_are_taken():
 @pytest.mark.parametrize(
     ("problem", "wanted"),
     [
-        ("absolute", "check is for Bilevel problems and finite worlds, and absolute is of the form Equations."),
+        (
+            "absolute",
+            "check is for Bilevel and Minimise problems and finite worlds, and absolute is of the form Equations.",
+        ),
         ("gaussian_cleaning", "gaussian_cleaning: the problem has no exact oracle to check against"),
     ],
 )

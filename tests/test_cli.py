@@ -172,6 +172,12 @@ def test_a_choice_and_a_power_are_written_by_what_they_are_and_come_back():
             restored("solver", "drift", {"penalty": {"power": bad}})
 
 
+def test_an_infinite_number_is_written_as_a_word_and_comes_back():
+    told = json.loads(json.dumps(stored({"clip": float("inf"), "x_step": 0.1}), allow_nan=False))
+    assert told == {"clip": {"number": "inf"}, "x_step": 0.1}
+    assert restored("solver", "clipped_sgd", told) == {"clip": float("inf"), "x_step": 0.1}
+
+
 def test_choices_are_the_values_of_a_class_in_its_own_module():
     assert choices(Shake) == {"gentle": gentle, "rough": rough}
     assert set(choices(Estimator)) == {"two_stream", "coupled", "one_stream", "two_sided_stream"}

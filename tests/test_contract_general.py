@@ -82,6 +82,13 @@ CLIMBS = {
         products=8 * 12,
         draws=True,
     ),
+    "f2bmld": Climb(
+        {"loops": 40, "x_step": 0.3, "y_step": 0.4, "penalty": 1e-3, "entropy": (0.0, 0.0)},
+        away=4e-3,
+        rungs=(probes.cloud,),
+        own=probes.cloud,
+        scheduled=PENALISED,
+    ),
     "g_pbgd": Climb(
         {"x_step": 0.15, "y_step": 0.15, "penalty": (0.3, 1e-3), "steps": 6000},
         6000,
@@ -143,6 +150,7 @@ CLIMBS = {
 }
 SHARES = (0.0, 1.5, -0.1, (1.0, 0.0), (0.5, 2.0))
 BAD_OF = {
+    "f2bmld": {"entropy": (1.0, (1e-6,), (-1.0, 0.0), (0.0, float("nan")))},
     "galet": {"keep": (-0.1, 1.5, float("nan"))},
     "ma_soba": {"pace": SHARES},
     "morma_soba": {"pace": SHARES, "pull": (0.0, -1.0, float("nan"), (1.0, 0.0))},

@@ -1,5 +1,8 @@
 """Bilevel reinforcement learning: choose the reward, knowing that the agent will do what is best for itself."""
 
+from upperhand.clipping import clip_norm as clip_norm
+from upperhand.clipping import clip_quantile as clip_quantile
+from upperhand.clipping import clipped_step as clipped_step
 from upperhand.compare import compare as compare
 from upperhand.errors import BadInput as BadInput
 from upperhand.errors import Diverged as Diverged
@@ -10,6 +13,7 @@ from upperhand.forms import Conditional as Conditional
 from upperhand.forms import Equations as Equations
 from upperhand.forms import Exact as Exact
 from upperhand.forms import Examples as Examples
+from upperhand.forms import Minimise as Minimise
 from upperhand.forms import Population as Population
 from upperhand.forms import Preference as Preference
 from upperhand.forms import Return as Return
@@ -27,6 +31,7 @@ from upperhand.policies import softmax as softmax
 from upperhand.policy_gradients.lower import as_bilevel as as_bilevel
 from upperhand.prepared import tweets as tweets
 from upperhand.problems import absolute as absolute
+from upperhand.problems import cart_pole_value as cart_pole_value
 from upperhand.problems import conditional_quadratics as conditional_quadratics
 from upperhand.problems import coupled_line as coupled_line
 from upperhand.problems import example_quadratics as example_quadratics
@@ -39,7 +44,9 @@ from upperhand.problems import gradient_td as gradient_td
 from upperhand.problems import hyper_cleaning as hyper_cleaning
 from upperhand.problems import hyperparameters as hyperparameters
 from upperhand.problems import kinked as kinked
+from upperhand.problems import linear_iv as linear_iv
 from upperhand.problems import noisy_lasso as noisy_lasso
+from upperhand.problems import norm_power as norm_power
 from upperhand.problems import quadratic as quadratic
 from upperhand.problems import random_mdp as random_mdp
 from upperhand.problems import regulator as regulator
@@ -67,6 +74,7 @@ from upperhand.solvers import aid as aid
 from upperhand.solvers import alt_pbgd as alt_pbgd
 from upperhand.solvers import asbio_bred as asbio_bred
 from upperhand.solvers import bio_bred as bio_bred
+from upperhand.solvers import f2bmld as f2bmld
 from upperhand.solvers import fast_two_time_scale as fast_two_time_scale
 from upperhand.solvers import g_pbgd as g_pbgd
 from upperhand.solvers import galet as galet
@@ -100,6 +108,10 @@ from upperhand.solvers.rl import parl as parl
 from upperhand.solvers.rl import partial_sgd as partial_sgd
 from upperhand.solvers.rl import pbrl as pbrl
 from upperhand.solvers.rl import zero_order as zero_order
+from upperhand.solvers.single import clipped_sgd as clipped_sgd
+from upperhand.solvers.single import clipped_sstm as clipped_sstm
+from upperhand.solvers.single import r_clipped_sgd as r_clipped_sgd
+from upperhand.solvers.single import r_clipped_sstm as r_clipped_sstm
 from upperhand.solvers.text import alternating as alternating
 from upperhand.solvers.text import buffered as buffered
 from upperhand.solvers.text import direct as direct

@@ -104,7 +104,7 @@ class Examples(NamedTuple):
     take_lower: Callable[[Int[Array, " B"]], Tree]
 
 
-def no_batch(key: Key, x: Tree, y: Tree) -> None:
+def no_batch(key: Key, x: Tree, y: Tree = ()) -> None:
     """The batch of a loss that needs none."""
     return None
 
@@ -128,6 +128,7 @@ class Bilevel(NamedTuple):
     l1: float = 0.0  # weight of ‖x‖₁, which only mirror steps take
     tasks: int = 0  # above 0: max over tasks of upper(x, y*)[i] is meant; leaves of y are [tasks, ...]
     examples: Examples | None = None
+    particles: tuple[int, int] = (0, 0)  # where x and y are clouds, every leaf [N, ...], read by means over N: how many
     metrics: Callable[[Tree, Tree], Mapping[str, Scalar]] | None = None  # what a row tells besides
     exact: Exact | None = None
     maps: Callable[[Any], Mapping[str, Any]] | None = None  # found x [N, ...] → arrays that the report draws
@@ -172,6 +173,24 @@ class Conditional(NamedTuple):
     texts: None = None
 
 
+class Minimise(NamedTuple):
+    """Choose x alone: minimise f(x) = E loss(x, batch). There is no lower level, and y is the empty tree.
+
+    Its gradients in x are right in their mean over batches; how heavy their tails are is the problem's affair.
+    """
+
+    init: Callable[[Key], tuple[Tree, Tree]]  # key → (x, ())
+    loss: Callable[[Tree, Tree], Scalar]  # (x, batch) → []
+    draw: Callable[[Key, Tree], Tree] = no_batch  # (key, x) → batch
+    drawn: int = 0  # examples in a batch
+    project_x: Callable[[Tree], Tree] = lambda x: x
+    metrics: Callable[[Tree, Tree], Mapping[str, Scalar]] | None = None
+    exact: Exact | None = None  # its lower solution is ()
+    maps: Callable[[Any], Mapping[str, Any]] | None = None
+    record: Callable[[Any, Any], Mapping[str, Any]] | None = None
+    texts: None = None
+
+
 class BilevelRL(NamedTuple):
     """Choose x; an agent then maximises E Σ γᵗ ( reward(x, s, a) − τ log π(a|s) ); minimise upper(x, π*)."""
 
@@ -188,5 +207,5 @@ class BilevelRL(NamedTuple):
     texts: Callable[[Tree, Tree], Mapping[str, Any]] | None = None  # found x, y, both [N, ...] → texts.json; host code
 
 
-Problem = Bilevel | BilevelRL | Conditional | Equations
+Problem = Bilevel | BilevelRL | Conditional | Equations | Minimise
 """Any of the forms."""

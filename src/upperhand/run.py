@@ -182,6 +182,7 @@ def answered(answer: Callable[[np.ndarray, int], Any], asked: Asked, axes: int) 
 
 def first_told(info: Info, x: Tree) -> Told:
     """What one update told."""
+    x = x if info.at is None else info.at
     return Told(info.upper, info.lower, info.hypergradient, info.cost, dict(info.scheduled), x, dict(info.measured))
 
 

@@ -77,13 +77,6 @@ def descent(name: str, value: Schedule | optax.GradientTransformation, steps: in
     return optax.sgd(schedule(name, value, steps))
 
 
-def clipped(name: str, value: Schedule | optax.GradientTransformation, steps: int) -> optax.GradientTransformation:
-    """An optax transformation from the step size of descent along a gradient clipped to norm 1, or as it is."""
-    if isinstance(value, optax.GradientTransformation):
-        return value
-    return optax.chain(optax.clip_by_global_norm(1.0), descent(name, value, steps))
-
-
 def scaled(value: Schedule, factor: float) -> Schedule:
     """A number, two ends or a Power times a number: what Scaled tells, as a setting that can be written down."""
     if isinstance(value, Power):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from upperhand.errors import BadInput
-from upperhand.forms import Bilevel, BilevelRL, Conditional, Equations, Population, Preference, Score
+from upperhand.forms import Bilevel, BilevelRL, Conditional, Equations, Minimise, Population, Preference, Score
 from upperhand.policy_gradients.lower import as_bilevel
 from upperhand.schedule import Power
 
@@ -23,6 +23,7 @@ ROOMS = {
         (HERE / "solvers", "upperhand.solvers"),
         (HERE / "solvers" / "rl", "upperhand.solvers.rl"),
         (HERE / "solvers" / "text", "upperhand.solvers.text"),
+        (HERE / "solvers" / "single", "upperhand.solvers.single"),
     ],
     "experiment": [(HERE / "experiments", "upperhand.experiments")],
 }
@@ -135,7 +136,8 @@ def forms(function: Callable) -> tuple[tuple[type, ...], bool]:
     """The problem forms that a solver's builder takes, by its first annotation, and whether it is one for texts."""
     first = next(iter(inspect.signature(function).parameters), None)
     hint = typing.get_type_hints(function).get(first)
-    kinds = tuple(kind for kind in members(hint) if kind in (Bilevel, BilevelRL, Conditional, Equations))
+    known = (Bilevel, BilevelRL, Conditional, Equations, Minimise)
+    kinds = tuple(kind for kind in members(hint) if kind in known)
     return kinds, function.__module__.startswith("upperhand.solvers.text.")
 
 
@@ -177,11 +179,14 @@ def choice(value: Any) -> str | None:
 
 def stored(values: Mapping[str, Any]) -> dict[str, Any]:
     """Settings as JSON: numbers, texts and sequences of them as they are, {"power": [scale, exponent, offset]} for a
-    Power (no offset of 1), {"choice": name} for a value that its own module names, {"default": repr} for the rest."""
+    Power (no offset of 1), {"number": "inf"} where JSON has none, {"choice": name} for a value that its own module
+    names, {"default": repr} for the rest."""
 
     def one(value):
         if isinstance(value, Power):
             return {"power": [value.scale, value.exponent, *([value.offset] if value.offset != 1 else [])]}
+        if isinstance(value, float) and abs(value) == float("inf"):
+            return {"number": str(value)}
         if (name := choice(value)) is not None:
             return {"choice": name}
         return value if is_primitive(value) else {"default": told(value)}
@@ -212,6 +217,8 @@ def restored(room: str, name: str, values: Mapping[str, Any]) -> dict[str, Any]:
     def one(setting, value):
         if not isinstance(value, dict):
             return as_tuple(value)
+        if value in ({"number": "inf"}, {"number": "-inf"}):
+            return float(value["number"])
         if "power" in value:
             return power(f"the setting {setting} of {name}", value["power"])
         if "choice" in value and setting in known:

@@ -26,6 +26,7 @@ class Info(NamedTuple):
     cost: Cost
     scheduled: Mapping[str, Scalar]  # the scheduled settings at this update: temperature, penalty weight
     measured: Mapping[str, Scalar] = {}  # what else it saw in its samples; a row tells means over its updates
+    at: Tree = None  # like x: where the hypergradient was taken, if that is not the x of the state before
 
 
 class Solver(NamedTuple):

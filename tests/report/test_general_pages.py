@@ -8,7 +8,7 @@ from made_up_comparison import write_comparison
 from made_up_run import write_run
 from test_report_page import Page
 
-from upperhand.report import curves
+from upperhand.report import curves, functions
 from upperhand.report.comparison import final, summary
 from upperhand.report.comparison_folder import read as read_comparison
 from upperhand.report.folder import read
@@ -40,6 +40,13 @@ def test_a_general_run_has_no_agent_on_its_page(tmp_path, form):
     assert "<td>0.91</td>" in page.raw  # the accuracy of seed 1, in the table of the seeds
 
 
+def test_a_single_level_run_has_neither_an_agent_nor_an_answer(tmp_path):
+    page = Page(write(general_run(tmp_path / "run", "Minimise", {"problem": "One hill.", "formulas": ["loss = x²"]})))
+    told = page.text.split("Repeat it")[0]
+    assert not [word for word in (*AGENT, "y*", "lower") if word in told] and "One hill." in told
+    assert told.index("Φ(x) = E loss(x, batch)") < told.index("loss = x²") < told.index("How the run went")
+
+
 def test_without_documentation_its_form_is_told(tmp_path):
     page = Page(write(general_run(tmp_path / "run", says=None)))
     assert "y*(x) minimises lower(x, y) over y" in page.text and "Method: slide." in page.text
@@ -58,6 +65,25 @@ def test_what_a_problem_measures_is_drawn(tmp_path):
     np.testing.assert_allclose(seeds, folder.rows["accuracy"])
     assert axes.get_xlabel() == "samples (examples)" and axes.texts[0].get_text() == "accuracy"
     assert curves.measured(read(write_run(tmp_path / "world", seeds=2, steps=200, every=100))) is None
+
+
+def test_a_function_that_was_found_is_drawn_on_the_truth(tmp_path):
+    """One line a seed over the dashed truth; maps of other shapes, or of a world, draw none."""
+    place = general_run(tmp_path / "run")
+    places = np.linspace(-3, 3, 7)
+    found = np.stack([np.sin(places) + seed for seed in range(3)])
+    maps = {"places": places, "truth": np.sin(places), "found": found}
+    np.savez(place / "maps.npz", **maps)
+    (axes,) = functions.function(read(place)).axes
+    dashed, *lines = axes.lines
+    np.testing.assert_array_equal([line.get_ydata() for line in lines], found)
+    np.testing.assert_array_equal(dashed.get_ydata(), np.sin(places))
+    page = Page(write(place))
+    assert (place / "figures" / "function.png").exists()
+    assert page.text.index("What was found, against the truth") < page.text.index("How the run went")
+    np.savez(place / "maps.npz", **maps | {"found": found[:2]})
+    assert functions.function(read(place)) is None
+    assert functions.function(read(write_run(tmp_path / "world", seeds=2, steps=200, every=100))) is None
 
 
 def test_a_gap_may_fall_to_the_last_digit(tmp_path):

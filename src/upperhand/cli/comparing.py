@@ -94,7 +94,7 @@ def settled(words: list[str]) -> Settled:
         problem = build("problem", problem_name, vars(given.problem))
         contest = agreed(problem, arms, budget=budget, **counts)
     told = {"problem": problem_name, "problem_settings": stored(vars(given.problem))}
-    if kind("problem", problem_name) == "general":
+    if kind("problem", problem_name) in ("general", "single"):
         told["says"] = says(problem_name)
     told["command"] = shlex.join(["upperhand", "compare", *words])
     return Settled(contest, out, given.precision, told)

@@ -10,7 +10,7 @@ from jax.flatten_util import ravel_pytree
 
 from upperhand.cli.check import Finding, compared, slopes
 from upperhand.errors import BadInput
-from upperhand.forms import Bilevel
+from upperhand.forms import Bilevel, Minimise
 from upperhand.hoist import hoist
 from upperhand.hypergradients.partial import curved, partials
 from upperhand.hypergradients.response import conjugate_gradients
@@ -32,17 +32,19 @@ class Losses(NamedTuple):
     lower: Callable[[Tree, Tree], Scalar]
 
 
-def check_general(problem: Bilevel, *, weights: Sequence[float], points: int = 5, seed: int = 0) -> list[Finding]:
+def check_general(
+    problem: Bilevel | Minimise, *, weights: Sequence[float], points: int = 5, seed: int = 0
+) -> list[Finding]:
     """The hypergradients of a general problem against its exact one, in float64.
 
     Args:
-      problem: with its oracle.
+      problem: with its oracle; of a single-level one the gradient.
       weights: w of the value penalty.
       points: random x: a start and standard normal numbers, the nearest allowed x of it.
       seed: of the draws.
     Returns: the exact one against central differences of Φ along a random direction (a cosine of ±1, the sign); then
       `implicit` at y*(x), by conjugate gradients, and `value_penalty` at each w, whose y minimises w upper + lower by
-      L-BFGS from y*(x) on; both only where x and y are not coupled and there is one task.
+      L-BFGS from y*(x) on; both only where there is a y, x and y are not coupled and there is one task.
     Raises: ValueError where the problem has no oracle.
     Cost: an x takes 3 values, at most 1000 Hessian products, and at most 300 steps of L-BFGS for each w.
     """
@@ -54,11 +56,12 @@ def check_general(problem: Bilevel, *, weights: Sequence[float], points: int = 5
         tau = oracle.temperature
 
         def smooth(x):  # the hypergradient is that of Φ without l1 ‖x‖₁
-            return oracle.value(x, tau) - problem.l1 * jnp.sum(jnp.abs(ravel_pytree(x)[0]))
+            l1 = getattr(problem, "l1", 0.0)
+            return oracle.value(x, tau) - l1 * jnp.sum(jnp.abs(ravel_pytree(x)[0]))
 
         found = hoist(lambda: slopes(smooth, lambda x: oracle.hypergradient(x, tau), xs, seed))()
         findings = [Finding("exact", tau, None, *compared(*found))]
-        if problem.constraint is not None or problem.tasks:
+        if isinstance(problem, Minimise) or problem.constraint is not None or problem.tasks:
             return findings
 
         def at(x, w):
@@ -103,7 +106,7 @@ def losses(problem: Bilevel, seed: int, x: Tree, y: Tree) -> Losses:
     return Losses(lambda x, y: problem.upper(x, y, above), lambda x, y: problem.lower(x, y, below))
 
 
-def scattered(problem: Bilevel, points: int, seed: int) -> Tree:
+def scattered(problem: Bilevel | Minimise, points: int, seed: int) -> Tree:
     """Random allowed x, float64: starts with standard normal numbers added. Returns: every leaf [points, …]."""
 
     def one(key):

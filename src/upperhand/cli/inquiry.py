@@ -55,15 +55,15 @@ def inquire(problem_name: str, words: list[str]) -> int:
     import jax
 
     from upperhand.cli.check import check
-    from upperhand.forms import Bilevel, BilevelRL, Return, Tabular
+    from upperhand.forms import Bilevel, BilevelRL, Minimise, Return, Tabular
 
     with jax.enable_x64(True):
         problem = build("problem", problem_name, vars(given.problem))
-        if isinstance(problem, Bilevel):
+        if isinstance(problem, Bilevel | Minimise):
             return show_general(problem_name, problem, given)
         if not isinstance(problem, BilevelRL):
             what = f"{problem_name} is of the form {type(problem).__name__}"
-            raise BadInput(f"check is for Bilevel problems and finite worlds, and {what}.")
+            raise BadInput(f"check is for Bilevel and Minimise problems and finite worlds, and {what}.")
         if not isinstance(problem.upper, Return | Tabular):
             raise BadInput(f"check is for finite worlds, and {problem_name} is one of texts.")
         options_of = {"temperatures": given.temperatures, "weights": given.weights}
@@ -81,6 +81,7 @@ def inquire(problem_name: str, words: list[str]) -> int:
 def show_general(problem_name: str, problem: Any, given: Any) -> int:
     """Check a general problem and print how its hypergradients do. Returns: exit code 0. Raises: BadInput."""
     from upperhand.cli.general_check import BATCHES, check_general, is_noisy
+    from upperhand.forms import Minimise
 
     try:
         findings = check_general(problem, weights=given.weights, points=given.points, seed=given.seed)
@@ -89,9 +90,11 @@ def show_general(problem_name: str, problem: Any, given: Any) -> int:
     table(f"{problem_name} at {given.points} random x, float64", HEADS, list(map(cells, findings)), left=1)
     print(
         "Errors are relative to the exact hypergradient; `exact` itself is against central differences of Φ"
-        f"{' without l1 ‖x‖₁' if problem.l1 else ''}."
+        f"{' without l1 ‖x‖₁' if getattr(problem, 'l1', 0) else ''}."
     )
-    if len(findings) == 1:
+    if isinstance(problem, Minimise):
+        print("There is no lower level: `exact` is the gradient.")
+    elif len(findings) == 1:
         why = "x and y are coupled by constraints" if problem.constraint is not None else "it has several tasks"
         print(f"{why[:1].upper()}{why[1:]}, which `implicit` and `value_penalty` are not made for.")
     elif is_noisy(problem):

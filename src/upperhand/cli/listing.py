@@ -6,18 +6,20 @@ from typing import Any
 
 from upperhand.settings import files
 
-FOLDERS = {"rl": "worlds", "text": "texts"}
+FOLDERS = {"rl": "worlds", "text": "texts", "single": "single"}
 """Folder of a solver → what it is for."""
 TITLES = {
     "problem": {
         "worlds": "problems on worlds: an agent answers x with its best policy",
         "texts": "problems of texts: a language model answers a reward model x",
         "general": "general problems: y answers x, and there need not be an agent",
+        "single": "single-level problems: x alone, and noise in its gradients",
     },
     "solver": {
         "worlds": "solvers for worlds",
         "texts": "solvers for texts",
         "general": "general solvers; most take worlds too, by exact losses of a policy table",
+        "single": "single-level solvers, for gradients with heavy tails",
     },
 }
 """Titles of the tables of `upperhand list`, in their order."""
@@ -65,7 +67,7 @@ def form(problem: str) -> str:
 
 
 def kind(room: str, name: str) -> str:
-    """What a problem or a solver is listed with: `worlds`, `texts`, `general`, or nothing where a file is neither.
+    """What a problem or a solver is listed with: `worlds`, `texts`, `general`, `single`, or nothing.
 
     A solver by its folder; a problem by its form, and one of texts by the solver that it says to try.
     """
@@ -73,6 +75,8 @@ def kind(room: str, name: str) -> str:
         return FOLDERS.get(files(room)[name][0].parent.name, "general")
     if form(name) in ("BilevelRL", ""):
         return "texts" if tried(name) in names_of("texts") else "worlds"
+    if form(name) == "Minimise":
+        return "single"
     return "general" if form(name) in ("Bilevel", "Conditional", "Equations") else ""
 
 

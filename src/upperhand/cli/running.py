@@ -92,7 +92,7 @@ def run(words: list[str]) -> int:
         solver = build("solver", solver_name, for_solver, problem)
         plan = planned(problem, solver, steps=given.steps, every=given.every, seeds=given.seeds)
         config = {"problem": problem_name, "solver": solver_name}
-        if kind("problem", problem_name) == "general":
+        if kind("problem", problem_name) in ("general", "single"):
             config["says"] = says(problem_name, solver_name)
         config |= {"problem_settings": stored(for_problem), "solver_settings": stored(for_solver)}
         command = shlex.join(["upperhand", "run", *words])

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from upperhand.forms import Bilevel
+from upperhand.forms import Bilevel, Minimise
 from upperhand.types import Key, Scalar, Tree
 
 
@@ -47,7 +47,8 @@ def plain(
     Returns: the problem. Raises: ValueError, in one line, which tells what to do.
     """
     if not isinstance(problem, Bilevel):
-        raise ValueError(f"{name} takes a Bilevel problem: got {type(problem).__name__}. See as_bilevel for worlds.")
+        instead = "Choose clipped_sgd or clipped_sstm" if isinstance(problem, Minimise) else "See as_bilevel for worlds"
+        raise ValueError(f"{name} takes a Bilevel problem: got {type(problem).__name__}. {instead}.")
     if problem.order < order:
         raise ValueError(
             f"{name} uses {order} derivatives of lower, and this problem's are right up to {problem.order}: "
@@ -67,6 +68,23 @@ def plain(
             f"{name} is not for a problem with {kind}: choose {'morma_soba' if problem.tasks else 'ma_soba'}."
         )
     return problem
+
+
+def clouds(problem: Bilevel, name: str) -> tuple[int, int]:
+    """How many particles x and y are, if a method that moves clouds can take the problem.
+
+    Returns: N of x, M of y. Raises: ValueError where the problem names none, or its start has not as many.
+    """
+    N, M = problem.particles
+    if not N or not M:
+        raise ValueError(
+            f"{name} moves clouds of particles, and this problem has none: choose alt_pbgd, or set `particles`."
+        )
+    for which, tree, many in zip("xy", jax.eval_shape(problem.init, jax.random.key(0)), (N, M), strict=True):
+        for leaf in jax.tree.leaves(tree):
+            if leaf.shape[:1] != (many,):
+                raise ValueError(f"{name} wants every leaf of {which} to be [{many}, ...]: got {leaf.shape}.")
+    return N, M
 
 
 def partials(loss: Callable[[Tree, Tree, Tree], Array], x: Tree, y: Tree, batch: Tree) -> Partials:

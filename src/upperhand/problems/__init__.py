@@ -1,6 +1,7 @@
 """Problems, each filling the stations with a world, a reward, a policy and an upper objective."""
 
 from upperhand.problems.absolute import absolute as absolute
+from upperhand.problems.cart_pole_value import cart_pole_value as cart_pole_value
 from upperhand.problems.conditional_quadratics import conditional_quadratics as conditional_quadratics
 from upperhand.problems.coupled_line import coupled_line as coupled_line
 from upperhand.problems.example_quadratics import example_quadratics as example_quadratics
@@ -13,7 +14,10 @@ from upperhand.problems.gradient_td import gradient_td as gradient_td
 from upperhand.problems.hyper_cleaning import hyper_cleaning as hyper_cleaning
 from upperhand.problems.hyperparameters import hyperparameters as hyperparameters
 from upperhand.problems.kinked import kinked as kinked
+from upperhand.problems.linear_iv import linear_iv as linear_iv
 from upperhand.problems.noisy_lasso import noisy_lasso as noisy_lasso
+from upperhand.problems.norm_power import norm_power as norm_power
+from upperhand.problems.npiv import npiv as npiv
 from upperhand.problems.quadratic import quadratic as quadratic
 from upperhand.problems.random_mdp import random_mdp as random_mdp
 from upperhand.problems.regulator import regulator as regulator

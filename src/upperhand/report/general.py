@@ -18,6 +18,9 @@ FORMS = {
         ("find x with", "E slow(x, y*(x)) = 0"),
         ("where", "E fast(x, y*(x)) = 0"),
     ],
+    "Minimise": [
+        ("minimise over x", "Φ(x) = E loss(x, batch)"),
+    ],
 }
 """Form of a problem, as config.json tells it → its lines of mathematics."""
 ABOUT = {
@@ -27,6 +30,7 @@ ABOUT = {
     "one cares about all the cases together.",
     "Equations": "Two equations that hold each other up: a fast variable y follows x, and a slow one x moves by what y "
     "has become.",
+    "Minimise": "Somebody chooses x, and nobody answers. What is seen of the loss are gradients with noise.",
 }
 OF_RUNS = {
     *("seed", "step", "samples", "gradients", "products", "seconds", "upper", "lower", "value", "gap", "failed", "x"),

@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from upperhand.report import curves, maps, style, tables, texts_folder, texts_run, words
+from upperhand.report import curves, functions, maps, style, tables, texts_folder, texts_run, words
 from upperhand.report.folder import Folder, read
 from upperhand.report.texts_folder import Texts
 
@@ -17,6 +17,7 @@ FIGURES = {
     "landscape": maps.landscape,
     "grid": maps.grid,
     "payment": maps.payment,
+    "function": functions.function,
     "value": curves.value,
     "gap": curves.gap,
     "schedules": curves.schedules,

@@ -91,6 +91,8 @@ def aggregate(folder: Folder) -> list[tuple[str, str, str]]:
         for name, found in folder.summary["aggregate"].items()
         if name not in PLANNED and isinstance(found, Mapping) and all(_is_number(found.get(part)) for part in PARTS)
     }
+    if folder.config.get("form") == "Minimise":
+        told.pop("lower", None)  # there is no lower level
     names = [name for name in FIGURES if name in told] + sorted(set(told) - set(FIGURES))
     return [
         (

@@ -203,6 +203,7 @@ def captions(folder: Folder) -> dict[str, str]:
         "landscape": f"{paths} over the exact Φ, where blue is good for the designer{star}.",
         "grid": f"{who} the agent spends its time (discs) and how it moves; {goal}, blue cells pay the designer.",
         "payment": "What x pays the agent for a step in each cell: blue is a bonus, orange a tax or a toll.",
+        "function": "What was found, against the truth, which no method sees.",
         "seeds": f"The same for {some}: discs are the agent’s time, {goal}.",
         "value": f"What counts: {value} along the run{below}.",
         "gap": f"How much is still missing, on a log scale; a start counts as near at {NEAR} (dashed) and below.",

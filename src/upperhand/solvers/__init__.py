@@ -4,6 +4,7 @@ from upperhand.solvers.aid import aid as aid
 from upperhand.solvers.alt_pbgd import alt_pbgd as alt_pbgd
 from upperhand.solvers.asbio_bred import asbio_bred as asbio_bred
 from upperhand.solvers.bio_bred import bio_bred as bio_bred
+from upperhand.solvers.f2bmld import f2bmld as f2bmld
 from upperhand.solvers.fast_two_time_scale import fast_two_time_scale as fast_two_time_scale
 from upperhand.solvers.g_pbgd import g_pbgd as g_pbgd
 from upperhand.solvers.galet import galet as galet

@@ -17,13 +17,14 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from upperhand.clipping import clipped
 from upperhand.forms import BilevelRL
 from upperhand.hypergradients.bellman import upper_derivatives
 from upperhand.hypergradients.directions import along_direction
 from upperhand.policy_gradients.linear import suitable
 from upperhand.policy_gradients.soft import policy_iteration
 from upperhand.rewards.table import reward_table
-from upperhand.schedule import clipped, schedule, whole
+from upperhand.schedule import schedule, whole
 from upperhand.solver import Info, Solver, cost
 from upperhand.types import Count, Key, Schedule, Step, Tree
 

@@ -21,6 +21,7 @@ import optax
 from jaxtyping import Array, Float
 
 from upperhand.actions import probabilities
+from upperhand.clipping import clipped
 from upperhand.forms import BilevelRL
 from upperhand.hypergradients.penalty import linear
 from upperhand.hypergradients.trajectories import trajectories
@@ -28,7 +29,7 @@ from upperhand.mdps.mdp import expect
 from upperhand.mdps.sampling import law
 from upperhand.policy_gradients.soft import backup
 from upperhand.rewards.table import reward_table
-from upperhand.schedule import clipped, schedule, whole
+from upperhand.schedule import schedule, whole
 from upperhand.solver import Info, Solver, cost
 from upperhand.types import Count, Key, Schedule, Step, Tree
 
