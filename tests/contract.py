@@ -1,14 +1,17 @@
-"""What the contracts of worlds and of general problems share: programs that compile quickly, what an update keeps."""
+"""What the contracts of all kinds of solvers share: programs that compile quickly, what builder and update keep."""
 
+import inspect
 import subprocess
 import sys
 from functools import partial
+from importlib import import_module
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from upperhand.run import seed_key
+import upperhand
+from upperhand.run import run, seed_key
 from upperhand.solver import Info
 
 light = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
@@ -44,6 +47,28 @@ def keeps(solver, problem, state, update, scheduled):
     assert shapes(info.hypergradient) == shapes(x) and set(info.scheduled) == scheduled
     assert np.shape(info.upper) == np.shape(info.lower) == ()
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((after, info)))
+
+
+def named(package, name):
+    """A builder bears the name of its file, is exported, and takes a problem, then settings by name."""
+    module = import_module(f"{package}.{name}")
+    made = getattr(module, name)
+    assert inspect.isfunction(made) and made.__module__ == module.__name__
+    assert getattr(import_module(package), name) is made and getattr(upperhand, name) is made
+    first, *others = inspect.signature(made).parameters.values()
+    assert first.name == "problem" and all(p.kind is p.KEYWORD_ONLY for p in others)
+
+
+def halves(solver, again, key, state, steps, every):
+    """To `steps` at once, and from what a sink was given half way by another call of run: bit for bit.
+
+    again: the solver, built once more.
+    """
+    met, half = {}, steps // 2
+    sinks = [lambda row, state: met.update({row["step"]: jax.tree.map(np.asarray, state)})]
+    whole = run(solver, key, state, steps=steps, every=every, sinks=sinks)
+    other = run(again, key, jax.tree.map(jnp.asarray, met[half]), steps=steps, every=every)
+    assert int(met[half].count) == half and bits(other) == bits(whole) != bits(met[half])
 
 
 AS_USERS_HAVE_IT = """

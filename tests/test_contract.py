@@ -1,6 +1,5 @@
 """What every solver for a BilevelRL keeps: each file in solvers/rl is found by a walk and held to it."""
 
-import importlib
 import inspect
 from collections.abc import Callable
 from functools import lru_cache
@@ -14,9 +13,8 @@ import optax
 import pytest
 from jax.flatten_util import ravel_pytree
 
-import upperhand
 import upperhand.solvers.rl as room
-from contract import begun, bits, keeps, light, refused
+from contract import begun, bits, halves, keeps, light, named, refused
 from probes import LADDER, bandit, constant, two_states
 from upperhand.forms import Tabular
 from upperhand.hypergradients import exact
@@ -189,12 +187,7 @@ def test_the_walk_finds_the_solvers():
 
 @every_solver
 def test_a_builder_bears_the_name_of_its_file_and_is_exported(name):
-    module = importlib.import_module(f"upperhand.solvers.rl.{name}")
-    made = getattr(module, name)
-    assert inspect.isfunction(made) and made.__module__ == module.__name__
-    assert builder(name) is made and getattr(upperhand, name) is made
-    first, *others = inspect.signature(made).parameters.values()
-    assert first.name == "problem" and all(p.kind is p.KEYWORD_ONLY for p in others)
+    named("upperhand.solvers.rl", name)
 
 
 @pytest.fixture(scope="module")
@@ -235,13 +228,9 @@ def test_an_update_depends_on_key_and_state_only(name, once):
 
 @every_solver
 def test_a_run_in_two_halves_is_the_run_bit_for_bit(name):
-    """To 400 at once, and from what a sink was given at 200 to 400 by another call of run."""
-    problem, met = two_states().problem, {}
-    solver, key = built(name, problem, steps=400), seed_key(3)
-    sinks = [lambda row, state: met.update({row["step"]: jax.tree.map(np.asarray, state)})]
-    whole = run(solver, key, begun(solver, problem, key), steps=400, every=40, sinks=sinks)
-    again = run(built(name, problem, steps=400), key, jax.tree.map(jnp.asarray, met[200]), steps=400, every=40)
-    assert int(met[200].count) == 200 and bits(again) == bits(whole) != bits(met[200])
+    problem, key = two_states().problem, seed_key(3)
+    solver, again = (built(name, problem, steps=400) for _ in range(2))
+    halves(solver, again, key, begun(solver, problem, key), steps=400, every=40)
 
 
 @every_solver

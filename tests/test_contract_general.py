@@ -1,6 +1,5 @@
 """What every solver for a general problem keeps: each file in solvers/ is found by a walk and held to it."""
 
-import importlib
 import inspect
 from collections.abc import Callable
 from functools import lru_cache
@@ -15,9 +14,8 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 import general_probes as probes
-import upperhand
 import upperhand.solvers as room
-from contract import begun, bits, keeps, light, refused
+from contract import begun, bits, halves, keeps, light, named, refused
 from general_probes import LADDER
 from upperhand.forms import Bilevel
 from upperhand.problems import random_mdp
@@ -27,7 +25,6 @@ from upperhand.settings import takes
 from upperhand.solver import Solver
 from upperhand.wrappers import vmapped
 
-pytestmark = pytest.mark.usefixtures("quickly")
 NAMES = sorted(file.stem for file in Path(room.__file__).parent.glob("*.py") if file.stem != "__init__")
 every_solver = pytest.mark.parametrize("name", NAMES)
 
@@ -172,12 +169,7 @@ def test_the_walk_finds_the_solvers():
 
 @every_solver
 def test_a_builder_bears_the_name_of_its_file_and_is_exported(name):
-    module = importlib.import_module(f"upperhand.solvers.{name}")
-    made = getattr(module, name)
-    assert inspect.isfunction(made) and made.__module__ == module.__name__
-    assert builder(name) is made and getattr(upperhand, name) is made
-    first, *others = inspect.signature(made).parameters.values()
-    assert first.name == "problem" and all(p.kind is p.KEYWORD_ONLY for p in others)
+    named("upperhand.solvers", name)
 
 
 @pytest.mark.parametrize(
@@ -255,13 +247,8 @@ def test_an_update_depends_on_key_and_state_only(name, once):
 
 @every_solver
 def test_a_run_in_two_halves_is_the_run_bit_for_bit(name, once):
-    """To 60 at once, and from what a sink was given at 30 to 60 by another call of run."""
     problem, solver, state, _ = once(name)
-    met, key = {}, seed_key(3)
-    sinks = [lambda row, state: met.update({row["step"]: jax.tree.map(np.asarray, state)})]
-    whole = run(solver, key, state, steps=60, every=10, sinks=sinks)
-    again = run(built(name, problem), key, jax.tree.map(jnp.asarray, met[30]), steps=60, every=10)
-    assert int(met[30].count) == 30 and bits(again) == bits(whole) != bits(met[30])
+    halves(solver, built(name, problem), seed_key(3), state, steps=60, every=10)
 
 
 @every_solver

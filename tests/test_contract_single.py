@@ -1,6 +1,5 @@
 """What every single-level solver keeps: each file in solvers/single is found by a walk and held to it."""
 
-import importlib
 import inspect
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +15,7 @@ from jax.flatten_util import ravel_pytree
 import general_probes as probes
 import upperhand
 import upperhand.solvers.single as room
-from contract import begun, bits, keeps, light, refused
+from contract import begun, bits, halves, keeps, light, named, refused
 from upperhand.clipping import clip_quantile
 from upperhand.forms import Minimise
 from upperhand.problems import norm_power, random_mdp
@@ -25,7 +24,6 @@ from upperhand.settings import fitted, takes
 from upperhand.solver import Solver
 from upperhand.wrappers import guarded, vmapped
 
-pytestmark = pytest.mark.usefixtures("quickly")
 NAMES = sorted(file.stem for file in Path(room.__file__).parent.glob("*.py") if file.stem != "__init__")
 every_solver = pytest.mark.parametrize("name", NAMES)
 BOTTOM = np.array([1.0, -0.5])
@@ -88,12 +86,7 @@ def test_the_walk_finds_the_solvers():
 
 @every_solver
 def test_a_builder_bears_the_name_of_its_file_and_is_exported(name):
-    module = importlib.import_module(f"upperhand.solvers.single.{name}")
-    made = getattr(module, name)
-    assert inspect.isfunction(made) and made.__module__ == module.__name__
-    assert builder(name) is made and getattr(upperhand, name) is made
-    first, *others = inspect.signature(made).parameters.values()
-    assert first.name == "problem" and all(p.kind is p.KEYWORD_ONLY for p in others)
+    named("upperhand.solvers.single", name)
 
 
 @every_solver
@@ -163,11 +156,7 @@ def test_an_update_depends_on_key_and_state_only(name, once):
 @every_solver
 def test_a_run_in_two_halves_is_the_run_bit_for_bit(name, once):
     problem, solver, state, _ = once(name)
-    met, key = {}, seed_key(3)
-    sinks = [lambda row, state: met.update({row["step"]: jax.tree.map(np.asarray, state)})]
-    whole = run(solver, key, state, steps=60, every=10, sinks=sinks)
-    again = run(built(name, problem), key, jax.tree.map(jnp.asarray, met[30]), steps=60, every=10)
-    assert int(met[30].count) == 30 and bits(again) == bits(whole) != bits(met[30])
+    halves(solver, built(name, problem), seed_key(3), state, steps=60, every=10)
 
 
 @every_solver

@@ -26,7 +26,6 @@ from upperhand.solve import resume, solve
 from upperhand.solver import AskTell
 from upperhand.wrappers import vmapped
 
-pytestmark = pytest.mark.usefixtures("quickly")
 NAMES = sorted(file.stem for file in Path(room.__file__).parent.glob("*.py") if file.stem != "__init__")
 every_solver = pytest.mark.parametrize("name", NAMES)
 

@@ -3,6 +3,8 @@
 from contextlib import contextmanager
 from functools import cache
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
@@ -10,8 +12,8 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from upperhand import npiv
 from upperhand.npiv import MeanFieldIV
+from upperhand.problems.npiv import instrumental
 
-pytestmark = pytest.mark.usefixtures("quickly")
 LIGHT = {"particles": 8, "steps": 40, "seeds": 3, "batch": 16, "random_state": 0}
 GRID = np.linspace(-3, 3, 100)[:, None]
 
@@ -67,6 +69,17 @@ def test_seeds_their_mean_and_its_interval():
     np.testing.assert_allclose(fitted.interval(GRID, 0.9), wanted, rtol=1e-9)
     np.testing.assert_array_equal(MeanFieldIV(**LIGHT).fit(*small()).each(GRID), each)
     assert np.abs(MeanFieldIV(**LIGHT | {"random_state": 1}).fit(*small()).each(GRID) - each).max() > 1e-3
+
+
+def test_rows_that_only_fill_a_table_up_are_never_drawn():
+    """1,000 batches of 16 from 5 rows, of tables whose other 3 are NaN; all five are met."""
+    table = jnp.where(jnp.arange(8)[:, None] < 5, jnp.arange(8.0)[:, None], jnp.nan)
+    problem = instrumental(table, table, table[:, 0], batch=16, particles=2, rows=jnp.int32(5))
+    for draw in (problem.draw_upper, problem.draw_lower):
+        keys = jax.random.split(jax.random.key(0), 1000)
+        drawn = jax.vmap(lambda key, draw=draw: draw(key, None, None))(keys)
+        assert all(np.isin(np.asarray(part), np.arange(5)).all() for part in drawn)
+        assert len(np.unique(drawn[0])) == 5
 
 
 def test_several_treatments_and_instruments():

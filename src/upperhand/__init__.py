@@ -54,6 +54,7 @@ from upperhand.problems import scaled_lasso as scaled_lasso
 from upperhand.problems import shared_backbone as shared_backbone
 from upperhand.problems import simplex_target as simplex_target
 from upperhand.problems import sine_valley as sine_valley
+from upperhand.problems import soft_control as soft_control
 from upperhand.problems import sparse_shift as sparse_shift
 from upperhand.problems import steep_line as steep_line
 from upperhand.problems import three_targets as three_targets

@@ -63,7 +63,8 @@ def _continued(plan, data, keys, states, begin, end):
 
 
 def _built(plan, data):
-    problem = instrumental(*data, particles=plan.particles, batch=plan.batch, ridge=plan.ridge)
+    *tables, rows = data
+    problem = instrumental(*tables, particles=plan.particles, batch=plan.batch, ridge=plan.ridge, rows=rows)
     entropy = (plan.entropy, plan.entropy)
     steps = {"x_step": plan.step, "y_step": plan.step}
     return problem, f2bmld(problem, loops=plan.loops, penalty=plan.penalty, entropy=entropy, **steps)
@@ -83,7 +84,7 @@ class MeanFieldIV(RegressorMixin, BaseEstimator):
       loops: lower steps in an update.
       steps: updates.
       step: step size of every particle; lower it where a fit diverges.
-      batch: rows of a batch; all where there are fewer.
+      batch: rows of a batch, drawn with replacement.
       ridge: weight of half a particle's squared size.
       entropy: temperature of the Langevin noise.
       seeds: fits from other starts with other batches, side by side; `predict` is their mean.
@@ -149,8 +150,8 @@ class MeanFieldIV(RegressorMixin, BaseEstimator):
         self.mean_, self.scale_ = _measure(a)
         self.y_mean_, self.y_scale_ = _measure(y)
         data = (_standard(z, *_measure(z)), _standard(a, self.mean_, self.scale_))
-        data = tuple(jnp.asarray(part, jnp.float32) for part in (*data, _standard(y, self.y_mean_, self.y_scale_)))
-        plan = plan._replace(batch=min(plan.batch, len(y)))
+        tables = (*data, _standard(y, self.y_mean_, self.y_scale_))
+        data = (*(jnp.asarray(_filled(table), jnp.float32) for table in tables), jnp.int32(len(y)))
         seed = check_random_state(self.random_state).randint(2**31)
         keys = jax.random.split(jax.random.key(seed), self.seeds)
         self.clouds_ = np.asarray(self._carried_out(plan, data, keys), np.float64)
@@ -202,6 +203,12 @@ class MeanFieldIV(RegressorMixin, BaseEstimator):
                     raise ValueError(f"the fit diverged before update {end}: lower step, which is {self.step}.")
                 sink({"step": int(end)}, states)
         return states.x
+
+
+def _filled(table: np.ndarray) -> np.ndarray:
+    """With rows of zeros up to a power of two, so that data of about one length have one program."""
+    more = 2 ** (len(table) - 1).bit_length() - len(table)
+    return np.concatenate([table, np.zeros((more, *table.shape[1:]))])
 
 
 def _measure(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,6 @@ from upperhand.language.saved import Language
 from upperhand.mdps.tokens import Tokens
 from upperhand.policies.transformer import Shape, initial
 
-pytestmark = pytest.mark.usefixtures("quickly")
 SMALL = Config(preset="tiny", seeds=2, labels=96, texts=40, kls=(1.0,), gammas=(1.0,), pool=300, instances=2)
 PARTS = {"language", "ties", "bias-pen", "bias-vader", "markov-1", "gibbs-pen", "gibbs-vader"}
 PARTS |= {"style-hashtags", "style-links", "direct"}

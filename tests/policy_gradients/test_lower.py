@@ -13,8 +13,6 @@ from upperhand.policy_gradients import lower as bridge
 from upperhand.policy_gradients.lower import as_bilevel
 from upperhand.problems import random_mdp, token_game
 
-pytestmark = pytest.mark.usefixtures("quickly")
-
 
 def tabular():
     problem = two_states().problem

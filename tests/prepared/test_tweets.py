@@ -18,8 +18,6 @@ from upperhand.prepared.tweets import posed, tweets
 from upperhand.solve import solve
 from upperhand.solvers.text import direct, joint
 
-pytestmark = pytest.mark.usefixtures("quickly")
-
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):

@@ -18,8 +18,6 @@ from upperhand.problems.npiv import GRID, instrumental
 from upperhand.run import chunk, seed_key
 from upperhand.solvers import f2bmld
 
-pytestmark = pytest.mark.usefixtures("quickly")
-
 
 def test_neurons_by_hand():
     random = np.random.default_rng(0)

@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 from general_probes import chain
-from upperhand.problems import absolute, conditional_quadratics, example_quadratics, gradient_td, regulator
+from upperhand.mdps.random_world import random_world
+from upperhand.problems import (
+    absolute,
+    conditional_quadratics,
+    example_quadratics,
+    gradient_td,
+    regulator,
+    soft_control,
+)
 
 
 def jitted(function, *args):
@@ -187,3 +195,50 @@ def test_oracles_and_starts_follow_the_width_of_numbers(make):
 def test_a_bad_setting_is_named(make, named):
     with pytest.raises(ValueError, match=f"^{named} must be"):
         make()
+
+
+def test_soft_control_in_numpy():
+    """Q_π and J by sums over time, E slow over all (s, a) = ∇Φ, E fast = 0; y's equation is strongly monotone."""
+    S, A, gamma, tau = 4, 3, 0.5, 0.3
+    problem = soft_control(states=S, actions=A, discount=gamma, temperature=tau, seed=2)
+    world = random_world(S, A, discount=gamma, seed=2)
+    kernel = np.zeros((S, A, S))
+    for s, a in np.ndindex(S, A):
+        np.add.at(kernel[s, a], world.successor[s, a], world.probability[s, a])
+    r = np.random.default_rng([2, 1]).random((S, A))
+    x = np.random.default_rng(0).normal(size=(S, A))
+    pi = np.exp(x) / np.exp(x).sum(1, keepdims=True)
+    step, law, d, q = np.einsum("sat,sa->st", kernel, pi), np.full(S, 1 / S), np.zeros(S), np.zeros((S, A))
+    for t in range(80):
+        d, law = d + gamma**t * law, law @ step
+        q = r + gamma * kernel @ (pi * (q - tau * np.log(pi))).sum(1)
+    y, J = problem.exact.lower_solution(jnp.asarray(x)), np.mean((pi * (q - tau * np.log(pi))).sum(1))
+    np.testing.assert_allclose(y, q, rtol=1e-12)
+    np.testing.assert_allclose(problem.exact.value(jnp.asarray(x)), -J, rtol=1e-12)
+    slow = jax.jit(lambda s, a: problem.slow(jnp.asarray(x), y, (s, a, None)))
+    mean = sum((1 - gamma) * d[s] * pi[s, a] * np.asarray(slow(s, a)) for s, a in np.ndindex(S, A))
+    np.testing.assert_allclose(mean, problem.exact.hypergradient(jnp.asarray(x)), atol=1e-14)
+    fast = [problem.fast(jnp.asarray(x), y, (0, 0, jnp.full((S, A), s))) for s in range(S)]
+    np.testing.assert_allclose(sum(kernel[..., s] * np.asarray(fast[s]) for s in range(S)), 0, atol=1e-14)
+    ahead = np.einsum("sat,tb->satb", kernel, pi).reshape(S * A, S * A)
+    assert np.linalg.eigvalsh(2 * np.eye(S * A) - gamma * (ahead + ahead.T))[0] > 0.2
+    best, least = problem.exact.best()
+    np.testing.assert_allclose(problem.exact.hypergradient(jnp.asarray(best)), 0, atol=1e-12)
+    assert float(problem.exact.value(jnp.asarray(best))) == pytest.approx(least, abs=1e-12) and least < -J - 0.01
+
+
+def test_soft_control_draws_from_the_laws_it_tells():
+    """20,000 draws: states by their visits, actions by π, successors by the kernel, each share within 5 deviations."""
+    problem, world = soft_control(states=3, actions=2, seed=1), random_world(3, 2, discount=0.5, seed=1)
+    x, N = jnp.asarray([[1.0, 0.0], [0.0, 0.5], [-1.0, 0.0]]), 20_000
+    drawn = jax.jit(jax.vmap(lambda key: problem.draw(key, x, x)))(jax.random.split(jax.random.key(0), N))
+    states, actions, after = map(np.asarray, drawn)
+    pi = np.asarray(jax.nn.softmax(x))
+    kernel = np.zeros((3, 2, 3))
+    for s, a in np.ndindex(3, 2):
+        np.add.at(kernel[s, a], world.successor[s, a], world.probability[s, a])
+    visits = 0.5 * np.linalg.solve(np.eye(3) - 0.5 * np.einsum("sat,sa->ts", kernel, pi), np.full(3, 1 / 3))
+    pairs = np.stack([np.mean((states == s) & (actions == a)) for s, a in np.ndindex(3, 2)])
+    shares = np.stack([(after == s).mean(0) for s in range(3)], -1)
+    for seen, wanted in ((pairs, (visits[:, None] * pi).ravel()), (shares, kernel)):
+        assert (np.abs(seen - wanted) <= 5 * np.sqrt(wanted * (1 - wanted) / N) + 1e-12).all()

@@ -8,7 +8,6 @@ import pytest
 from upperhand.problems import norm_power
 from upperhand.solvers.single import clipped_sgd
 
-pytestmark = pytest.mark.usefixtures("quickly")
 UPDATES = 25
 
 

@@ -12,7 +12,6 @@ from upperhand.problems import norm_power
 from upperhand.solvers.single import clipped_sstm
 from upperhand.types import Scaled
 
-pytestmark = pytest.mark.usefixtures("quickly")
 NONE = float("inf")
 EXPONENTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 

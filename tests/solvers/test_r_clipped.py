@@ -17,7 +17,6 @@ from upperhand.hypergradients.stages import (
 from upperhand.problems import norm_power
 from upperhand.solvers.single import r_clipped_sgd, r_clipped_sstm
 
-pytestmark = pytest.mark.usefixtures("quickly")
 NONE = float("inf")
 SPECIFIED = Class(reach=10.0, convexity=1.0, smoothness=1.0, noise=3.0, holder=1.0)
 

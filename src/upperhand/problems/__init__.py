@@ -25,6 +25,7 @@ from upperhand.problems.scaled_lasso import scaled_lasso as scaled_lasso
 from upperhand.problems.shared_backbone import shared_backbone as shared_backbone
 from upperhand.problems.simplex_target import simplex_target as simplex_target
 from upperhand.problems.sine_valley import sine_valley as sine_valley
+from upperhand.problems.soft_control import soft_control as soft_control
 from upperhand.problems.sparse_shift import sparse_shift as sparse_shift
 from upperhand.problems.steep_line import steep_line as steep_line
 from upperhand.problems.three_targets import three_targets as three_targets

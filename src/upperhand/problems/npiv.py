@@ -53,6 +53,7 @@ def instrumental(
     ridge: float | tuple[float, float] = 1e-5,
     treatment: Neurons | None = None,
     instrument: Neurons | None = None,
+    rows: Any = None,
 ) -> Bilevel:
     """The problem of some data, NumPy's or traced.
 
@@ -66,12 +67,15 @@ def instrumental(
       ridge: weights of ½ E‖x‖² in upper and of ½ E‖y‖² in lower, or one of both.
       treatment: neurons of h_x, which reads a; None takes `tanh_neurons()`.
       instrument: of h_y, which reads z, likewise.
+      rows: how many of either stage count, of tables that are filled up to a common length; it may be traced, and batch
+        must be above 0. None takes all.
     Returns: Bilevel with x [N, D] and y [N, D'], its examples, no truth and no metrics.
     """
     z_upper = z if z_upper is None else z_upper
     treatment, instrument = treatment or tanh_neurons(), instrument or tanh_neurons()
     of_x, of_y = ridge if isinstance(ridge, tuple) else (ridge, ridge)
     (n, dz), da, m = z.shape, a.shape[1], len(y)
+    upper_rows, lower_rows = (m, n) if rows is None else (rows, rows)
     half = lambda array: jnp.mean(array**2) / 2  # noqa: E731
     size = lambda cloud: jnp.sum(cloud**2) / (2 * len(cloud))  # noqa: E731
 
@@ -97,8 +101,8 @@ def instrumental(
         init=init,
         upper=upper,
         lower=lower,
-        draw_upper=lambda key, x, y_: drawn(key, m, z_upper, y),
-        draw_lower=lambda key, x, y_: drawn(key, n, z, a),
+        draw_upper=lambda key, x, y_: drawn(key, upper_rows, z_upper, y),
+        draw_lower=lambda key, x, y_: drawn(key, lower_rows, z, a),
         drawn=(batch or m, batch or n),
         examples=Examples(m, n, lambda places: some(places, z_upper, y), lambda places: some(places, z, a)),
         particles=(particles, particles),
