@@ -21,7 +21,7 @@ install_import_hook("upperhand", "conftest.checked")
 
 LONG = {"test_readme", "test_variance_reduction", "test_heavy_tail_experiments", "test_matters_toy", "test_instruments"}
 LONG |= {"test_gridworld_experiment", "test_four_rooms_experiment", "test_order_experiments", "test_learning"}
-LONG |= {"test_single_loop_experiments", "test_pretraining"}
+LONG |= {"test_single_loop_experiments", "test_pretraining", "test_parl", "test_response"}
 """Modules whose programs run for longer than they take to compile."""
 
 

@@ -229,8 +229,8 @@ def test_an_update_depends_on_key_and_state_only(name, once):
 @every_solver
 def test_a_run_in_two_halves_is_the_run_bit_for_bit(name):
     problem, key = two_states().problem, seed_key(3)
-    solver, again = (built(name, problem, steps=400) for _ in range(2))
-    halves(solver, again, key, begun(solver, problem, key), steps=400, every=40)
+    solver, again = (built(name, problem, steps=100) for _ in range(2))
+    halves(solver, again, key, begun(solver, problem, key), steps=100, every=10)
 
 
 @every_solver

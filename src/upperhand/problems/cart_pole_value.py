@@ -146,6 +146,6 @@ def cart_pole_value(
 
     problem = instrumental(
         now[of_first], treatments[of_first], rewards, z_upper=now[of_second], particles=particles, batch=batch,
-        ridge=ridge, treatment=Neurons(lambda key, N, d: neurons.start(key, N, 5), residual), instrument=neurons,
+        ridge=ridge, neurons=(Neurons(lambda key, N, d: neurons.start(key, N, 5), residual), neurons),
     )  # fmt: skip
     return problem._replace(metrics=metrics)

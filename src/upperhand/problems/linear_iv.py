@@ -110,7 +110,7 @@ def linear_iv(*, rows: int = 2000, particles: int = 50, batch: int = 0, ridge: f
 
     problem = instrumental(
         z[:, None], a[:, None], outcome, z_upper=z_upper[:, None], particles=particles, batch=batch, ridge=ridge,
-        treatment=neurons, instrument=neurons,
+        neurons=(neurons, neurons),
     )  # fmt: skip
     best_of = lambda: (np.broadcast_to(best, (particles, 2)), float(least))  # noqa: E731
     return problem._replace(metrics=metrics, exact=truth(lower_solution, value, hypergradient, best_of))

@@ -51,8 +51,7 @@ def instrumental(
     particles: int = 50,
     batch: int = 128,
     ridge: float | tuple[float, float] = 1e-5,
-    treatment: Neurons | None = None,
-    instrument: Neurons | None = None,
+    neurons: tuple[Neurons, Neurons] | None = None,
     rows: Any = None,
 ) -> Bilevel:
     """The problem of some data, NumPy's or traced.
@@ -65,14 +64,13 @@ def instrumental(
       particles: N, of x and of y.
       batch: examples of a batch of either stage, drawn with replacement; 0 takes all.
       ridge: weights of ½ E‖x‖² in upper and of ½ E‖y‖² in lower, or one of both.
-      treatment: neurons of h_x, which reads a; None takes `tanh_neurons()`.
-      instrument: of h_y, which reads z, likewise.
+      neurons: of h_x, which reads a, and of h_y, which reads z; None takes `tanh_neurons()` for both.
       rows: how many of either stage count, of tables that are filled up to a common length; it may be traced, and batch
         must be above 0. None takes all.
     Returns: Bilevel with x [N, D] and y [N, D'], its examples, no truth and no metrics.
     """
     z_upper = z if z_upper is None else z_upper
-    treatment, instrument = treatment or tanh_neurons(), instrument or tanh_neurons()
+    treatment, instrument = neurons or (tanh_neurons(), tanh_neurons())
     of_x, of_y = ridge if isinstance(ridge, tuple) else (ridge, ridge)
     (n, dz), da, m = z.shape, a.shape[1], len(y)
     upper_rows, lower_rows = (m, n) if rows is None else (rows, rows)
