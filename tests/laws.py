@@ -30,8 +30,10 @@ TOP |= {"finite", "solve", "settings", "console", "errors", "checkpoints"}  # th
 TOP |= {"compare", "comparison_store", "arms", "tuning"}
 TOP |= {"npiv"}  # an estimator
 TOP |= {"language", "prepared"}  # what reads data and trains a model before there is a problem
+TOP |= {"labelling"}  # what asks people, through files
 
 OPENS_FILES = {"report", "cli", "store", "checkpoints", "settings", "language"}  # settings reads docstrings of sources
+OPENS_FILES |= {"labelling"}
 FILE_CALLS = {"open", "read_text", "write_text", "read_bytes", "write_bytes", "savez", "savez_compressed", "savetxt"}
 FILE_CALLS |= {"loadtxt", "fromfile", "tofile", "genfromtxt", "save", "savefig"}
 FILE_MODULES = {"np": {"load"}, "numpy": {"load"}, "json": {"dump", "load"}, "shutil": {"copy", "rmtree", "move"}}

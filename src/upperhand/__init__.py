@@ -24,6 +24,7 @@ from upperhand.hypergradients import bellman as bellman
 from upperhand.hypergradients import exact as exact
 from upperhand.hypergradients import penalty as penalty
 from upperhand.hypergradients import two_sided as two_sided
+from upperhand.labelling import people as people
 from upperhand.mdps import dense as dense
 from upperhand.mdps import gridworld as gridworld
 from upperhand.mdps import sparse as sparse

@@ -31,6 +31,9 @@ ROOMS = {
 PLANNED = "steps"
 """The setting of a solver that tells the planned updates; the run fills it."""
 
+PLACES = ("corpus", "labels")
+"""Settings that name a place on disk, alone or first: kept absolute, so that a run goes on from anywhere."""
+
 
 class Setting(NamedTuple):
     """A keyword argument of a builder."""
@@ -192,6 +195,17 @@ def stored(values: Mapping[str, Any]) -> dict[str, Any]:
         return value if is_primitive(value) else {"default": told(value)}
 
     return {name: one(value) for name, value in values.items()}
+
+
+def settled(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings whose places on disk are absolute."""
+
+    def one(value):
+        if isinstance(value, tuple):
+            return (one(value[0]), *value[1:])
+        return value if value is None or not value else str(Path(value).expanduser().absolute())
+
+    return {name: one(value) if name in PLACES else value for name, value in values.items()}
 
 
 def told(value: Any) -> str:

@@ -197,6 +197,9 @@ def carry_out(plan: Plan, out: Path | None = None, sinks: Sequence[Sink] = (), *
       continued: from the folder's newest whole checkpoint.
     Returns: Result. Raises: as `solve`; KeyboardInterrupt goes through once the last row's state is saved.
     """
+    keep_in = getattr(getattr(getattr(plan.problem, "upper", None), "prefer", None), "keep_in", None)
+    if keep_in is not None:  # people are asked
+        keep_in(out)
     keys, state, solver = begin(plan)
     spent, rows = Spent(), []
     if continued:

@@ -86,7 +86,8 @@ def names(kind: Any, prefix: str = "") -> list[str]:
     """The flags of a dataclass, groups opened."""
     found = []
     for field in dataclasses.fields(kind):
-        flag = f"{prefix}{field.name.replace('_', '-')}"
+        named = [part.name for part in getattr(field.type, "__metadata__", ()) if getattr(part, "name", None)]
+        flag = f"{prefix}{(named or [field.name])[0].replace('_', '-')}"
         inner = field.type
         if dataclasses.is_dataclass(inner):
             found += names(inner, f"{flag}.")

@@ -1,4 +1,4 @@
-"""The command line: list, run, compare, reproduce, check, resume, report, data."""
+"""The command line: list, run, compare, reproduce, check, resume, report, label, data."""
 
 import sys
 import warnings
@@ -20,6 +20,7 @@ Bilevel reinforcement learning: choose the reward, knowing that the agent will d
   check PROBLEM    the hypergradients against the exact one
   resume OUT       continue a run, a comparison or an experiment that was stopped
   report OUT       draw the figures and the page of a run, a comparison or an experiment
+  label OUT        say which of two texts is better, for a run that asks people
   data NAME        fetch a data set once into the cache: tweets
 
 upperhand COMMAND --help tells more; upperhand --version tells the version.
@@ -62,7 +63,7 @@ def dispatch(words: list[str]) -> int:
         print(f"upperhand {version('upperhand')}")
         return 0
     commands = {"list": list_all, "run": run, "compare": compare, "reproduce": reproduce, "check": check}
-    commands |= {"resume": resume, "report": report, "data": data}
+    commands |= {"resume": resume, "report": report, "label": label, "data": data}
     if words[0] not in commands:
         raise unknown("command", words[0], commands, f"It must be one of {', '.join(commands)}.")
     return commands[words[0]](words[1:])
@@ -126,6 +127,13 @@ def report(words: list[str]) -> int:
 
         print(f"page: {page(out)}")
     return 0
+
+
+def label(words: list[str]) -> int:
+    """`upperhand label OUT`."""
+    from upperhand.cli.labelling import label
+
+    return label(words)
 
 
 def data(words: list[str]) -> int:

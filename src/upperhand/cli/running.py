@@ -12,7 +12,7 @@ from upperhand.cli.drawing import page
 from upperhand.cli.listing import advice, first_line, kind, says, tried
 from upperhand.cli.stopping import stoppable
 from upperhand.cli.wording import complain, leading
-from upperhand.settings import PLANNED, build, builder, names, resolve, restored, settings, stored
+from upperhand.settings import PLANNED, build, builder, names, resolve, restored, settings, settled, stored
 
 SOLVER = "actor_critic"
 """The method where none is given, and the documentation of the problem's file has no line `Try: NAME`."""
@@ -85,7 +85,7 @@ def run(words: list[str]) -> int:
     out = Path(given.out or f"runs/{problem_name}-{solver_name}-{time.strftime('%Y%m%d-%H%M%S')}")
     store.vacant(out)
     with jax.enable_x64(given.precision == "float64"):
-        for_problem, for_solver = vars(given.problem), dict(vars(given.method))
+        for_problem, for_solver = settled(vars(given.problem)), dict(vars(given.method))
         if PLANNED in settings(builder("solver", solver_name)):
             for_solver[PLANNED] = given.steps
         problem = build("problem", problem_name, for_problem)

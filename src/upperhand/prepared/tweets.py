@@ -5,14 +5,15 @@
     upper       −E U(y) + β KL(π ‖ π_ref) + (ridge/2) ‖x‖²       U: VADER's score of a text, or any Python function
 
 The reference π_ref is a four-layer transformer that is trained on tweets, or on a file of yours, and kept in a cache;
-the policy is π_ref with its two top layers set free. Other objectives: a person's preferences between pairs, and a
-share of happy texts in the population.
+the policy is π_ref with its two top layers set free. Other objectives: a person's preferences between pairs, of people
+where a folder for labels is given, and a share of happy texts in the population.
 
 Try: joint
 Reference: Zeng, Bhatt, Ganesh, Koppel, "A Regularized Actor-Critic Algorithm for Bi-Level Reinforcement Learning",
 2026, second experiment; our reconstruction.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -26,8 +27,10 @@ from upperhand.forms import BilevelRL, Population, Preference, Score
 from upperhand.judges import held_out
 from upperhand.judges.checked import checked
 from upperhand.judges.masking import masked
-from upperhand.judges.teachers import Teacher, labels, stochastic
+from upperhand.judges.teachers import Teacher, stochastic
+from upperhand.judges.teachers import labels as simulated
 from upperhand.judges.vader import vader
+from upperhand.labelling.people import People, people
 from upperhand.language.pretraining import Language, language
 from upperhand.mdps.tokens import write
 from upperhand.policies.transformer import writer
@@ -54,6 +57,7 @@ def tweets(
     teacher: Teacher = stochastic,
     beta: float = 0.25,
     ridge: float = 0.0,
+    labels: str | tuple[str, float] | None = None,
 ) -> BilevelRL:
     """Make a language model write what a person likes, through a reward model that moves with it.
 
@@ -66,11 +70,14 @@ def tweets(
       teacher: how pairs are labelled from the scores, of judges/teachers.py.
       beta: β, price of a nat of KL, in units of the score, where a run is given no budget of KL.
       ridge: weight of ‖x‖²/2 in the upper loss.
+      labels: a folder in which people are asked for preferences, instead of the teacher; and, if seconds follow it,
+        how long a batch is waited for, else without end. The person still scores the rows.
     Returns: BilevelRL of texts. Raises: ValueError in one line where data, a package or a setting is missing or wrong.
     Cost: the language model is trained once, for minutes; afterwards it is read from the cache in a second.
     """
     nonnegative("beta", beta)
     nonnegative("ridge", ridge)
+    asked = comparing(objective, teacher, labels)
     model = language(preset, corpus)
     score = checked(person or vader())
     policy = writer(model.shape, model.weights, write, model.world)
@@ -86,7 +93,7 @@ def tweets(
         mdp=model.world,
         reward=pays.tokens,
         policy=policy,
-        upper=posed(Score(score, model.decode, beta, cost), objective, teacher),
+        upper=posed(Score(score, model.decode, beta, cost), objective, asked),
         init=init,
         project_x=pays.project,
         record=recorder(model, written, score),
@@ -94,13 +101,25 @@ def tweets(
     )
 
 
+def comparing(objective: str, teacher: Teacher, labels: str | tuple[str, float] | None) -> Teacher | People:
+    """Who compares pairs. Raises: BadInput where there are to be labels of an objective that is not of pairs."""
+    if labels is None:
+        return teacher
+    if objective != "preference":
+        raise BadInput(f"labels are of pairs: they need the objective preference, not {objective}.")
+    folder, *patience = (labels,) if isinstance(labels, str) else labels
+    return people(folder, patience=patience[0] if patience else math.inf)
+
+
 def posed(
-    upper: Score, objective: Literal["score", "preference", "population"], teacher: Teacher = stochastic
+    upper: Score, objective: Literal["score", "preference", "population"], compared: Teacher | People = stochastic
 ) -> Score | Preference | Population:
-    """An upper objective of the same person: the scores themselves, preferences by them, or a share of happy texts."""
+    """An upper objective: the person's scores, preferences by them or by people, or a share of happy texts."""
     score, *rest = upper
+    if objective == "preference" and isinstance(compared, People):
+        return Preference(compared, *rest)
     if objective == "preference":
-        return Preference(lambda first, second, seed: labels(teacher, score, first, second, seed), *rest)
+        return Preference(lambda first, second, seed: simulated(compared, score, first, second, seed), *rest)
     if objective == "population":
         return Population(lambda texts: np.asarray(score(texts))[:, None] > HAPPY, unbalance, *rest)
     return upper
