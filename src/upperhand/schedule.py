@@ -105,6 +105,13 @@ def nonnegative(name: str, value: float) -> float:
     return value
 
 
+def unit(name: str, value: float) -> float:
+    """The value, if it lies in [0, 1], else ValueError."""
+    if nonnegative(name, value) > 1:
+        raise ValueError(f"{name} must be from 0 to 1: got {value!r}.")
+    return value
+
+
 def whole(name: str, value: Any, length: int, least: int = 1) -> tuple[int, ...]:
     """The value, if it is `length` whole numbers of at least `least`, else ValueError."""
     if (

@@ -48,10 +48,10 @@ sys.modules["upperhand"] = package
 from rich.console import Console
 from upperhand.labelling.book import Book
 from upperhand.labelling.keys import keys
-from upperhand.labelling.terminal import session
+from upperhand.labelling.terminal import sitting
 with keys() as pressed:
     how = {"by": "ada", "once": sys.argv[3] == "True", "is_finished": lambda: False}
-    told = session(Book(sys.argv[2]), pressed, Console(), **how)
+    told = sitting(Book(sys.argv[2]), pressed, Console(), **how)
 print(f"{told[0]} given, {told[1]} open")
 """
 

@@ -60,10 +60,10 @@ def label(words: list[str]) -> int:
     from rich.console import Console
 
     from upperhand.labelling.keys import keys  # these two need a Unix terminal
-    from upperhand.labelling.terminal import session
+    from upperhand.labelling.terminal import sitting
 
     with keys() as pressed:
-        labels, left = session(book, pressed, Console(), by=by, once=given.once, is_finished=finished(out))
+        labels, left = sitting(book, pressed, Console(), by=by, once=given.once, is_finished=finished(out))
     print(f"{counted(labels)} given, {left} pair{'s' * (left != 1)} open; kept in {folder}")
     return 0
 

@@ -8,9 +8,9 @@ Takes: 1.7 minutes of processor time, 4.6 minutes on two cores that other work u
 Reference: ours. Clipping is that of `upperhand.clipping`; no theorem covers it on a biased hypergradient.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,13 @@ import optax
 
 from upperhand.clipping import clip_norm, clip_quantile
 from upperhand.errors import BadInput
-from upperhand.experiments.study import Figure, Line, Study, Table, tell
+from upperhand.experiments.study import Figure, Line, Study, Table, kept, tell
 from upperhand.hoist import hoist
 from upperhand.hypergradients.streams import one_stream, two_stream
 from upperhand.problems.goal_placement import goal_placement
 from upperhand.report.statistics import student
 from upperhand.schedule import geometric
 from upperhand.solvers.rl.actor_critic import actor_critic
-from upperhand.store import read_part, write_part
 
 ESTIMATORS = {"one stream": one_stream, "two streams": two_stream}
 LEVEL = 0.02
@@ -68,13 +67,9 @@ def carry_out(config: Config, out: Path, say: Callable[[str], None]) -> Path:
     problem, found = goal_placement(width=config.width), {}
     for estimator in ESTIMATORS:
         for w in config.weights:
-            part = f"{estimator.replace(' ', '-')}-{w:g}"
-            if read_part(out, part) is None:
-                say(f"{estimator}, w = {w:g}: {len(ARMS)} arms of {config.seeds} starts")
-                began = time.perf_counter()
-                told = measured(config, problem, estimator, w)
-                write_part(out, part, told | {"seconds": time.perf_counter() - began})
-            found[estimator, w] = read_part(out, part)
+            part, measure = f"{estimator.replace(' ', '-')}-{w:g}", partial(measured, config, problem, estimator, w)
+            line = f"{estimator}, w = {w:g}: {len(ARMS)} arms of {config.seeds} starts"
+            found[estimator, w] = kept(out, part, measure, say, line)
     return tell(out, study(config, found, sum(part["seconds"] for part in found.values())))
 
 

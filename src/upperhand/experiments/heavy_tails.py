@@ -9,7 +9,6 @@ Reference: ours, for "High Probability Complexity Bounds for Non-Smooth Stochast
 (arXiv 2106.05958). No figure of the paper is repeated; its theorem's constants are not used.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +19,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from upperhand.errors import BadInput
-from upperhand.experiments.study import Figure, Line, Study, Table, tell
+from upperhand.experiments.study import Figure, Line, Study, Table, kept, tell
 from upperhand.forms import Minimise
 from upperhand.problems.norm_power import norm_power
 from upperhand.solver import Solver
 from upperhand.solvers.single.clipped_sgd import clipped_sgd
 from upperhand.solvers.single.clipped_sstm import clipped_sstm
-from upperhand.store import read_part, write_part
 from upperhand.types import Scalar, Scaled
 
 NOISES = {"student": "t noise", "pareto": "Pareto noise", "gaussian": "Gaussian noise"}
@@ -92,13 +90,9 @@ def carry_out(config: Config, out: Path, say: Callable[[str], None]) -> Path:
     found = {}
     for pair in PAIRS:
         for noise in NOISES:
-            part = f"{pair}-{noise}"
-            if read_part(out, part) is None:
-                say(f"{PAIRS[pair].title}, {NOISES[noise]}: 2 × {runs_of(config, noise):,} runs")
-                began = time.perf_counter()
-                ends = measured(config, PAIRS[pair], noise)
-                write_part(out, part, {"ends": ends.tolist(), "seconds": time.perf_counter() - began})
-            found[pair, noise] = read_part(out, part)
+            line = f"{PAIRS[pair].title}, {NOISES[noise]}: 2 × {runs_of(config, noise):,} runs"
+            measure = lambda pair=pair, noise=noise: {"ends": measured(config, PAIRS[pair], noise).tolist()}  # noqa: E731
+            found[pair, noise] = kept(out, f"{pair}-{noise}", measure, say, line)
     seconds = sum(part["seconds"] for part in found.values())
     return tell(out, study(config, {key: np.array(part["ends"]) for key, part in found.items()}, seconds))
 
@@ -220,7 +214,7 @@ def figure(pair: str, found: dict[tuple[str, str], np.ndarray]) -> Figure:
     for noise, word in NOISES.items():
         for ends, how in zip(found[pair, noise], ("no clipping", "clipped"), strict=True):
             above = 1 - np.arange(len(ends)) / len(ends)
-            kept = np.unique(np.geomspace(1, len(ends), 60).astype(int))  # from the tail on
-            lines.append(Line(f"{word}, {how}", ends[-kept][::-1].tolist(), above[-kept][::-1].tolist()))
+            shown = np.unique(np.geomspace(1, len(ends), 60).astype(int))  # from the tail on
+            lines.append(Line(f"{word}, {how}", ends[-shown][::-1].tolist(), above[-shown][::-1].tolist()))
     title = f"Where runs end: {PAIRS[pair].title}"
     return Figure(pair, title, "f at the output", "share of runs at or above", lines, (), True, True)

@@ -10,9 +10,9 @@ Instrumental Variable Regression: Optimization and Generalization" (arXiv 2511.1
 between optimisation and statistics through lambda_pen. No number of the paper is reproduced.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from upperhand.errors import BadInput
-from upperhand.experiments.study import Figure, Line, Mark, Study, Table, tell
+from upperhand.experiments.study import Figure, Line, Mark, Study, Table, kept, tell
 from upperhand.hypergradients.langevin import langevin
 from upperhand.policies.neurons import tanh_neurons
 from upperhand.problems.npiv import GRID, TARGETS, Sample, instrumental, stages
 from upperhand.report.statistics import student
 from upperhand.solvers.f2bmld import f2bmld
-from upperhand.store import read_part, write_part
 from upperhand.types import Scaled
 
 BATCH, STEP, RIDGE, ENTROPY, NOISE = 128, 0.5, 1e-5, 1e-6, 0.1
@@ -66,16 +65,11 @@ def cases(config: Config) -> dict[str, tuple[str, int, tuple[float, ...]]]:
 
 def carry_out(config: Config, out: Path, say: Callable[[str], None]) -> Path:
     """Every case; what is done is not done again. Returns: path of the page."""
-    began, found = time.perf_counter(), {}
+    found = {}
     for name, (target, rows, strengths) in cases(config).items():
-        if read_part(out, name) is None:
-            say(f"{target}, {rows:,} rows: {len(strengths)} strengths, {config.seeds} seeds, {config.steps:,} updates")
-            start = time.perf_counter()
-            part = measured(config, target, rows, strengths)
-            write_part(out, name, part | {"seconds": time.perf_counter() - start})
-        found[name] = read_part(out, name)
-    seconds = max(sum(part["seconds"] for part in found.values()), time.perf_counter() - began)
-    return tell(out, study(config, found, seconds))
+        line = f"{target}, {rows:,} rows: {len(strengths)} strengths, {config.seeds} seeds, {config.steps:,} updates"
+        found[name] = kept(out, name, partial(measured, config, target, rows, strengths), say, line)
+    return tell(out, study(config, found, sum(part["seconds"] for part in found.values())))
 
 
 def measured(config: Config, target: str, rows: int, strengths: tuple[float, ...]) -> dict[str, Any]:

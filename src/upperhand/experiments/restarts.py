@@ -9,7 +9,6 @@ Reference: ours; stages as in "High-Probability Bounds for Stochastic Optimizati
 Case of Unbounded Variance" (arXiv 2302.00999, recalled), lengths and steps as they were seen to work.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from upperhand.errors import BadInput
-from upperhand.experiments.study import Figure, Line, Mark, Study, Table, tell
+from upperhand.experiments.study import Figure, Line, Mark, Study, Table, kept, tell
 from upperhand.hypergradients.stages import (
     Class,
     Stage,
@@ -32,7 +31,6 @@ from upperhand.hypergradients.stages import (
 from upperhand.problems.norm_power import norm_power
 from upperhand.solvers.single.r_clipped_sgd import r_clipped_sgd
 from upperhand.solvers.single.r_clipped_sstm import r_clipped_sstm
-from upperhand.store import read_part, write_part
 from upperhand.types import Scaled
 
 NOISES = {"student": "t noise", "pareto": "Pareto noise", "gaussian": "Gaussian noise"}
@@ -64,13 +62,9 @@ def carry_out(config: Config, out: Path, say: Callable[[str], None]) -> Path:
     found = {}
     for method in METHODS:
         for noise in NOISES:
-            part = f"{method.lower()}-{noise}"
-            if read_part(out, part) is None:
-                say(f"{method}, {NOISES[noise]}: 2 × {config.runs:,} runs of {config.updates:,} updates")
-                began = time.perf_counter()
-                ends = measured(config, method, noise)
-                write_part(out, part, {"ends": ends.tolist(), "seconds": time.perf_counter() - began})
-            found[method, noise] = read_part(out, part)
+            line = f"{method}, {NOISES[noise]}: 2 × {config.runs:,} runs of {config.updates:,} updates"
+            measure = lambda method=method, noise=noise: {"ends": measured(config, method, noise).tolist()}  # noqa: E731
+            found[method, noise] = kept(out, f"{method.lower()}-{noise}", measure, say, line)
     seconds = sum(part["seconds"] for part in found.values())
     return tell(out, study(config, {key: np.array(part["ends"]) for key, part in found.items()}, seconds))
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from upperhand.schedule import nonnegative
+from upperhand.schedule import unit
 from upperhand.types import Scalar, Tree
 
 
@@ -54,8 +54,7 @@ def growth(holder: float) -> Callable[[Scalar], Scalar]:
 
     Raises: ValueError where ν is not in [0, 1].
     """
-    if nonnegative("holder", holder) > 1:
-        raise ValueError(f"holder must be from 0 to 1: got {holder!r}.")
+    unit("holder", holder)
     return lambda count: jnp.asarray(count, float) ** (2 * holder / (1 + holder))
 
 

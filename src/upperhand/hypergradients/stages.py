@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from upperhand.hypergradients.similar_triangles import base_step
-from upperhand.schedule import nonnegative, positive, schedule, whole
+from upperhand.schedule import nonnegative, positive, schedule, unit, whole
 from upperhand.types import Count, Scalar, Schedule
 
 MOST = 100
@@ -56,8 +56,7 @@ def stages(
     for name in ("reach", "convexity", "smoothness"):
         positive(name, getattr(known, name))
     nonnegative("noise", known.noise)
-    if nonnegative("holder", known.holder) > 1:
-        raise ValueError(f"holder must be from 0 to 1: got {known.holder!r}.")
+    unit("holder", known.holder)
     whole("steps", (steps,), 1)
     classes = [known._replace(reach=known.reach * 2 ** (-t / 2)) for t in range(MOST)]
     lengths, left = [], steps

@@ -15,7 +15,7 @@ JOINER = "\u200d"
 """Joins the parts of one emoji; the only invisible letter that is shown as it is."""
 
 
-def session(
+def sitting(
     book: Book, keys: Keys, console: Any, *, by: str, once: bool, is_finished: Callable[[], bool]
 ) -> tuple[int, int]:
     """Show pairs and write what is said of them, until somebody quits or nothing is left to ask.
@@ -61,7 +61,7 @@ def session(
 
 
 def undone(book: Book, console: Any, done: list[Label]) -> Pair | None:
-    """The pair whose label, the last of this session, was taken back; None where there is none."""
+    """The pair whose label, the last one given here, was taken back; None where there is none."""
     if not done:
         console.print("nothing to undo", style="dim")
         return None

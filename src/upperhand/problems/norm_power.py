@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from upperhand.forms import Minimise, truth
-from upperhand.schedule import nonnegative, positive, whole
+from upperhand.schedule import nonnegative, positive, unit, whole
 from upperhand.types import Key
 
 FREEDOM, INDEX = 2.1, 2.05
@@ -42,8 +42,7 @@ def norm_power(
     Returns: Minimise with its oracle, x [numbers]. Raises: ValueError for a setting out of its range.
     """
     (size,) = whole("numbers", (numbers,), 1)
-    if nonnegative("holder", holder) > 1:
-        raise ValueError(f"holder must be from 0 to 1: got {holder!r}.")
+    unit("holder", holder)
     positive("start", start)
     nonnegative("sigma", sigma)
     if noise not in (laws := {"student": student, "pareto": pareto, "gaussian": gaussian, "none": None}):
