@@ -2,31 +2,31 @@
 
 Chromium, without a window, opens the page that `upperhand label --page` serves and presses 1, 2, t, s and u; then the
 labels folder is read back: every key is one label, in the order of the keys. A tenth of a second is at once to people.
+Then two tabs label at once, one is closed before it answers, the disk is full for a while, and the page is opened from
+another origin: no label is lost or doubled.
 
     python benchmarks/label_page.py [LIGHT.png [DARK.png]]     saves screenshots of the page as well
 """
 
 import contextlib
-import json
+import errno
 import os
-import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-from base64 import b64decode
 from pathlib import Path
+from unittest import mock
+
+from browser import Browser, found
 
 from upperhand.labelling.book import Book, Pair, meant
 from upperhand.labelling.desk import Desk
 from upperhand.labelling.page import serving
 
 PATIENCE = 0.1
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
-FLAGS += ("--disable-component-update", "--disable-sync", "--remote-debugging-pipe", "--window-size=1280,740")
+PROMPT = "Tell me in a sentence how your day went."
 TEXTS = (
     "so happy the sun is out and my coffee is perfect today, nothing can go wrong",
     "my train is late again and it rains, what a monday",
@@ -37,68 +37,6 @@ TEXTS = (
     "<b>nobody</b> answers my mails & that is [bold]fine[/bold]",
     "",
 )
-
-
-class Browser:
-    """Chromium, spoken to through two pipes."""
-
-    def __init__(self, binary: str, folder: str):
-        (theirs_in, self._out), (self._in, theirs_out) = os.pipe(), os.pipe()
-        command = f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}'  # Chromium reads from 3 and writes to 4
-        self.process = subprocess.Popen(
-            ["sh", "-c", command, "sh", binary, *FLAGS, f"--user-data-dir={folder}"],
-            pass_fds=(theirs_in, theirs_out),
-            stderr=subprocess.DEVNULL,
-        )
-        os.close(theirs_in)
-        os.close(theirs_out)
-        self._count, self._rest, self.session = 0, b"", None
-
-    def ask(self, method: str, **given):
-        """What a method of the DevTools protocol answers."""
-        self._count += 1
-        message = {"id": self._count, "method": method, "params": given}
-        message |= {"sessionId": self.session} if self.session else {}
-        os.write(self._out, json.dumps(message).encode() + b"\0")
-        while True:
-            while b"\0" not in self._rest:
-                found = os.read(self._in, 1 << 16)
-                if not found:
-                    raise SystemExit("the browser ended before it answered")
-                self._rest += found
-            told, _, self._rest = self._rest.partition(b"\0")
-            told = json.loads(told)
-            if told.get("id") == self._count:
-                return told["result"]
-
-    def open(self, address: str):
-        """A tab of an address, in which all that follows happens."""
-        self.session = None
-        target = self.ask("Target.createTarget", url="about:blank")["targetId"]
-        self.session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        self.ask("Page.navigate", url=address)
-
-    def value(self, expression: str):
-        """The value of a JavaScript expression."""
-        return self.ask("Runtime.evaluate", expression=expression)["result"].get("value")
-
-    def until(self, expression: str, seconds: float = 20):
-        """Wait until an expression is true."""
-        end = time.monotonic() + seconds
-        while not self.value(expression):
-            if time.monotonic() > end:
-                raise SystemExit(f"the page never came to: {expression}")
-
-    def press(self, key: str):
-        """A key, down and up."""
-        for kind in ("keyDown", "keyUp"):
-            self.ask("Input.dispatchKeyEvent", type=kind, key=key, text=key if kind == "keyDown" else "")
-
-    def picture(self, path: Path, scheme: str):
-        """A screenshot, light or dark."""
-        self.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-        time.sleep(0.6)  # the bar of progress grows
-        path.write_bytes(b64decode(self.ask("Page.captureScreenshot", format="png")["data"]))
 
 
 def labelled(browser: Browser, address: str, book: Book, keys: str) -> list[float]:
@@ -119,14 +57,73 @@ def labelled(browser: Browser, address: str, book: Book, keys: str) -> list[floa
     return seconds
 
 
+def disturbed(browser: Browser, server, book: Book) -> int:
+    """Two tabs, a closed one, a full disk; raises SystemExit where a label is lost or doubled. Returns: labels."""
+    state = "JSON.stringify([pair.id, document.getElementById('error').hidden])"
+    before = len((book.folder / "labels.jsonl").read_text().splitlines())
+    tabs = [browser.open(server.address) for _ in range(2)]
+    shown = []
+    for tab in tabs:
+        browser.choose(tab)
+        browser.until("typeof pair !== 'undefined' && pair !== null")
+        shown.append(browser.value("pair.id"))
+    if len(set(shown)) != 2:
+        raise SystemExit("two tabs show one pair")
+    for i in range(12):
+        browser.choose(tabs[i % 2])
+        old = browser.value("pair.id")
+        browser.press("1")
+        browser.until(f"pair && pair.id !== '{old}' && !isBusy")
+    browser.press("u")
+    browser.until(f"pair && pair.id === '{old}' && !isBusy")
+    browser.choose(tabs[0])
+    left = browser.value("pair.id")
+    browser.close(tabs[0])  # in the middle: its pair is free for others
+    browser.choose(tabs[1])
+    write = os.write
+
+    def full(place, data):
+        if b'"answer"' in bytes(data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(place, data)
+
+    with mock.patch.object(os, "write", full):
+        browser.press("2")
+        browser.until("!document.getElementById('error').hidden && !isBusy")
+        if "disk is full" not in browser.value("document.getElementById('error').textContent"):
+            raise SystemExit(f"the page does not tell that the disk is full: {browser.value(state)}")
+    if browser.value("pair.id") != old:
+        raise SystemExit("the page went on without its label")
+    seen = set()
+    for _ in range(2):
+        seen.add(old := browser.value("pair.id"))
+        browser.press("2")
+        browser.until(f"pair && pair.id !== '{old}' && !isBusy")
+    if left not in seen | {browser.value("pair.id")}:
+        raise SystemExit("the pair of the closed tab is lost")
+    book.look()
+    lines = (book.folder / "labels.jsonl").read_text().splitlines()
+    if len(lines) - before != 12 + 1 + 2:  # twelve keys, one taken back, two more
+        raise SystemExit(f"{len(lines) - before} lines were written for 15 keys")
+    browser.open("data:text/html,<title>elsewhere</title>")
+    told = (
+        "told = ''; fetch('" + server.address.replace("/?", "/next?tab=x&") + "').then(r => r.text(), e => 'refused')"
+    )
+    browser.value(told + ".then(t => told = t); 0")
+    browser.until("told !== ''")
+    if browser.value("told") != "refused":
+        raise SystemExit("another origin reads the pairs")
+    return 12 - 1 + 2
+
+
 def main():
-    binary = next(filter(None, map(shutil.which, NAMES)), None)
+    binary = found()
     if binary is None:
-        print(f"none of {', '.join(NAMES)} is here: nothing was measured")
+        print("no Chromium is here: nothing was measured")
         return
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         book = Book(Path(folder) / "labels")
-        book.ask([Pair(first, second) for i, first in enumerate(TEXTS) for second in TEXTS[i + 1 :]])
+        book.ask([Pair(first, second, PROMPT) for i, first in enumerate(TEXTS) for second in TEXTS[i + 1 :]])
         server = stack.enter_context(serving(Desk(book, "ada")))
         threading.Thread(target=server.serve_forever, daemon=True).start()
         stack.callback(server.shutdown)
@@ -145,6 +142,8 @@ def main():
         for place, scheme in zip(sys.argv[1:], ("light", "dark"), strict=False):
             browser.picture(Path(place), scheme)
         slow = statistics.median(seconds)
+        kept = disturbed(browser, server, book)
+        print(f"{kept} labels from two tabs, one closed, and a full disk: none lost or doubled")
         print(f"key to next pair: {1000 * slow:.0f} ms, {slow / PATIENCE:.2f} of a tenth of a second")
 
 

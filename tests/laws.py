@@ -29,11 +29,11 @@ TOP = {"__init__", "__main__", "run", "record", "devices", "store", "cli", "expe
 TOP |= {"finite", "solve", "settings", "console", "errors", "checkpoints"}  # their parts
 TOP |= {"compare", "comparison_store", "arms", "tuning"}
 TOP |= {"npiv"}  # an estimator
-TOP |= {"language", "prepared"}  # what reads data and trains a model before there is a problem
+TOP |= {"language", "pretrained", "prepared"}  # what reads data and trains a model before there is a problem
 TOP |= {"labelling"}  # what asks people, through files
 
 OPENS_FILES = {"report", "cli", "store", "checkpoints", "settings", "language"}  # settings reads docstrings of sources
-OPENS_FILES |= {"labelling"}
+OPENS_FILES |= {"labelling", "pretrained"}
 FILE_CALLS = {"open", "read_text", "write_text", "read_bytes", "write_bytes", "savez", "savez_compressed", "savetxt"}
 FILE_CALLS |= {"loadtxt", "fromfile", "tofile", "genfromtxt", "save", "savefig"}
 FILE_MODULES = {"np": {"load"}, "numpy": {"load"}, "json": {"dump", "load"}, "shutil": {"copy", "rmtree", "move"}}
@@ -156,7 +156,8 @@ def no_jax_in_report(sources):
 
 
 def drawing(sources):
-    yield from foreign(sources, {"matplotlib", "jinja2"}, {"report"}, "drawing is for report only")
+    yield from foreign(sources, {"matplotlib"}, {"report"}, "drawing is for report only")
+    yield from foreign(sources, {"jinja2"}, {"report", "pretrained"}, "templates are for report and pretrained only")
 
 
 def arguments(sources):

@@ -30,6 +30,7 @@ from upperhand.mdps import gridworld as gridworld
 from upperhand.mdps import sparse as sparse
 from upperhand.policies import softmax as softmax
 from upperhand.policy_gradients.lower import as_bilevel as as_bilevel
+from upperhand.prepared import checkpoint as checkpoint
 from upperhand.prepared import tweets as tweets
 from upperhand.problems import absolute as absolute
 from upperhand.problems import cart_pole_value as cart_pole_value

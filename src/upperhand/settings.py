@@ -31,7 +31,7 @@ ROOMS = {
 PLANNED = "steps"
 """The setting of a solver that tells the planned updates; the run fills it."""
 
-PLACES = ("corpus", "labels")
+PLACES = ("corpus", "labels", "model", "person", "prompts", "save")
 """Settings that name a place on disk, alone or first: kept absolute, so that a run goes on from anywhere."""
 
 

@@ -11,6 +11,18 @@ from upperhand.forms import Population, Preference, Score
 from upperhand.types import Key, Tree
 
 
+class Answer(str):
+    """A text that tells which prompt it answers; for all else it is its text."""
+
+    prompt: str
+
+    def __new__(cls, text: str, prompt: str) -> "Answer":
+        """An answer to a prompt."""
+        found = super().__new__(cls, text)
+        found.prompt = prompt
+        return found
+
+
 class Reading(NamedTuple):
     """B texts of at most T tokens, read once by the reference π_ref. T1 is T + 1."""
 
@@ -19,6 +31,7 @@ class Reading(NamedTuple):
     features: Any  # what θ works on: of the transformer the frozen trunk's output, [B, T1, D]
     hidden: Float[Array, "B T1 D"]  # π_ref's last hidden state; [:, t] has read a₁ … a_t
     log_ref: Float[Array, "B T V"]  # log π_ref(· | a₁ … a_t) at [:, t], before a_{t+1} is chosen
+    group: Int[Array, " B"] | None = None  # texts of one number answer one prompt; None: all do
 
 
 class Writer(NamedTuple):
@@ -28,6 +41,8 @@ class Writer(NamedTuple):
     write: Callable[[Key, Tree, int], Int[Array, "B T"]]  # (key, theta, B) → texts drawn from π_θ
     read: Callable[[Int[Array, "B T"]], Reading]  # texts → what the reference makes of them; knows no theta
     log_prob: Callable[[Tree, Reading], Float[Array, "B T V"]]  # (theta, reading) → log π_θ(· | a₁ … a_t)
+    rows: int | None = None  # texts that are held with their tables [T, V] where θ is stepped; None: all
+    log_ref: Callable[[Reading], Float[Array, "B T V"]] | None = None  # needed where rows is: a reading's log_ref again
 
 
 def answering(upper: Score | Population | Preference) -> Callable[[np.ndarray, int], np.ndarray]:

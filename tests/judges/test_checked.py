@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from upperhand.errors import BadInput
-from upperhand.judges import checked
+from upperhand.judges import checked, person_of
 
 TEXTS = ["one", "two words", "fucking long " + "x" * 100, "last"]
 
@@ -80,3 +80,31 @@ def test_answers_that_cannot_be_used(given, line):
 
 def test_one_number_too_many_for_one_text():
     assert "got shape (2,) for 1 text." in told(lambda texts: [1.0, 2.0], ["one"])
+
+
+def test_a_person_is_a_function_in_a_file(tmp_path):
+    (tmp_path / "beside.py").write_text("WORTH = 2.0\n")
+    (tmp_path / "judge.py").write_text(
+        "from beside import WORTH\nlongest = lambda texts: [WORTH * len(t) for t in texts]\n"
+    )
+    assert person_of(f"{tmp_path}/judge.py:longest")(TEXTS[:2]) == [6.0, 18.0]
+    assert person_of(len) is len and person_of(None)(["so happy"])[0] > 0.5
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("judge", "must be FILE.py:FUNCTION"),
+        ("{folder}/judge.py", "must be FILE.py:FUNCTION"),
+        ("{folder}/none.py:score", "there is no file"),
+        ("{folder}/judge.py:score", "has no function score"),
+        ("{folder}/bad.py:score", "bad.py failed: ZeroDivisionError"),
+        ("{folder}/wrong.py:score", "wrong.py failed: SyntaxError"),
+    ],
+)
+def test_a_file_without_a_person_gives_one_line(tmp_path, words, says):
+    for name, content in {"judge": "score = 3\n", "bad": "1 / 0\n", "wrong": "def\n"}.items():
+        (tmp_path / f"{name}.py").write_text(content)
+    with pytest.raises(BadInput, match=says) as error:
+        person_of(words.format(folder=tmp_path))
+    assert "\n" not in str(error.value)

@@ -15,7 +15,7 @@ from upperhand.labelling.book import Book, Pair, meant, sides
 from upperhand.labelling.desk import LEASE, Desk
 from upperhand.labelling.page import LONGEST, Server, serving
 
-PAIRS = [Pair("one <b>&", "two"), Pair("three", "four"), Pair("five", "")]
+PAIRS = [Pair("one <b>&", "two", "why <i>?"), Pair("three", "four"), Pair("five", "")]
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_a_pair_is_shown_labelled_taken_back_and_labelled_again(server, book):
     found = next_of(server, "a")
     left, right = sides(PAIRS[0])
     assert found == {
-        "pair": {"id": PAIRS[0].id, "left": left, "right": right},
+        "pair": {"id": PAIRS[0].id, "prompt": "why <i>?", "left": left, "right": right},
         "by": "ada",
         "open": 3,
         "labelled": 0,

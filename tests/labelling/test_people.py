@@ -9,11 +9,13 @@ import time
 import numpy as np
 import pytest
 
+from upperhand.cli.labelling import place as labels_of
 from upperhand.cli.stopping import stoppable
 from upperhand.errors import BadInput
 from upperhand.labelling.book import Book, Pair
 from upperhand.labelling.people import people
 from upperhand.labelling.waiting import STOP, interruptible
+from upperhand.texts import Answer
 
 FIRST, SECOND = ["a", "c", "e", "same"], ["b", "d", "f", "same"]
 
@@ -42,6 +44,19 @@ def test_answers_are_numbers_of_the_first_text(tmp_path):
     np.testing.assert_array_equal(prefer(SECOND, FIRST, 1), [0, 1, 0.5, 0.5])
     assert prefer([], [], 2).shape == (0,)
     assert len((tmp_path / "asked.jsonl").read_text().splitlines()) == 3  # equal texts are not asked about
+
+
+def test_answers_are_asked_about_below_their_prompt(tmp_path):
+    first, second = (Answer("a", "p"), Answer("a", "q")), (Answer("b", "p"), Answer("b", "q"))
+    prefer = people(tmp_path, patience=0.0)
+    assert np.isnan(prefer(first, second, 0)).all()
+    book = Book(tmp_path)
+    book.look()
+    assert list(book.pairs.values()) == [Pair("a", "b", "p"), Pair("a", "b", "q")]
+    book.label(Pair("a", "b", "q"), 2, "ada")
+    np.testing.assert_array_equal(prefer(first, second, 1), [math.nan, 0])
+    with pytest.raises(BadInput, match="answers to one prompt"):
+        prefer(first, second[::-1], 2)
 
 
 @pytest.mark.parametrize("between, most", [(30.0, 1), (0.0, 3)])
@@ -98,13 +113,18 @@ def test_a_run_is_told_again_what_it_was_told_and_another_run_is_not(tmp_path):
         again.keep_in(out)
 
 
-def test_where_to_label_is_the_run_where_its_config_knows(tmp_path):
-    for name, labels, place in (("a", "there", "a"), ("b", None, "labels")):
+def test_where_to_label_is_the_run_whoever_began_it(tmp_path):
+    for name, labels, place in (("a", str(tmp_path / "labels"), "a"), ("b", None, "b"), ("none", None, "labels")):
         said = []
         prefer = people(tmp_path / "labels", patience=0.2, say=said.append)
-        prefer.keep_in(run_folder(tmp_path / name, labels))
+        out = run_folder(tmp_path / name, labels)
+        if name != "none":
+            prefer.keep_in(out)
+            assert labels_of(out, False) == tmp_path / "labels"
         prefer(["x"], [name], 0)
         assert said == [f"waiting for 1 label (0 given so far): upperhand label {tmp_path / place}"]
+    with pytest.raises(BadInput, match="names no folder of labels"):
+        labels_of(out, False)
 
 
 @pytest.mark.parametrize("setting", [{"patience": -1}, {"patience": math.nan}, {"folder": ""}])

@@ -1,5 +1,6 @@
 """Labelling in the terminal, driven as a person does it: nothing is lost or doubled, and the terminal is as before."""
 
+import io
 import json
 import os
 import resource
@@ -12,12 +13,13 @@ from pathlib import Path
 
 import pexpect
 import pytest
+from rich.console import Console
 
 import upperhand
 from upperhand.cli.main import main
 from upperhand.labelling.book import Book, Pair, sides
 from upperhand.labelling.keys import Keys
-from upperhand.labelling.terminal import visible
+from upperhand.labelling.terminal import draw, visible
 
 PAIRS = [Pair(f"first{i}", f"second{i}") for i in range(4)]
 COMMAND = ["-m", "upperhand", "label"]
@@ -203,6 +205,18 @@ def test_lines_of_a_pipe_wait_for_pairs_but_for_undo_and_quit():
 
 def test_texts_cannot_steer_the_terminal():
     assert visible("a\x1b[31mb\nc\u202ed\x07 é 👩\u200d🔬") == "a·[31mb\nc·d· é 👩\u200d🔬"
+
+
+def test_what_both_answer_stands_above_them(book):
+    console = Console(file=io.StringIO(), width=60)
+    draw(console, book, Pair("a", "b", "which [b]one[/b] \x1b[1m?"), "ada")
+    told = console.file.getvalue().splitlines()
+    (line,) = (i for i, text in enumerate(told) if "which [b]one[/b] ·[1m?" in text)
+    assert "both answer" in told[line - 1] and line < min(
+        i for i, text in enumerate(told) if " 1 " in text and " 2 " in text
+    )
+    draw(console, book, Pair("a", "b"), "ada")
+    assert console.file.getvalue().count("both answer") == 1
 
 
 def test_a_file_is_imported_and_counted(book, tmp_path, capsys):

@@ -39,6 +39,35 @@ def test_the_page_shows_the_texts_and_their_judges(tmp_path):
         assert f"{row['score']:.3f}" in page.text and f"{row['kl']:.3f}" in page.text
 
 
+def test_prompts_stand_above_their_answers_and_the_person_has_its_name(tmp_path):
+    out = write_texts_run(tmp_path / "run", seeds=2)
+    for file, change in (
+        ("texts.json", lambda told: told["after"][0].update(prompt="why <b>so</b>?")),
+        ("config.json", lambda told: told["problem_settings"].update(person="judge.py:score")),
+    ):
+        told = json.loads((out / file).read_text())
+        change(told)
+        (out / file).write_text(json.dumps(told))
+    raw = write(out).read_text()
+    assert raw.count("<small>why &lt;b&gt;so&lt;/b&gt;?</small><q>") == 1
+    assert "the person" in texts_run.judged(read(out), read_texts(read(out))).columns
+
+
+def test_the_page_says_what_texts_are_judged_by(tmp_path):
+    out, said = write_texts_run(tmp_path / "run", seeds=2), {}
+    for name, more in {
+        "score": {},
+        "preference": {"labels": "there"},
+        "population": {"objective": "population"},
+    }.items():
+        told = json.loads((out / "config.json").read_text())
+        (out / "config.json").write_text(json.dumps(told | {"problem": "checkpoint", "problem_settings": more}))
+        said[name] = Page(write(out)).text
+    assert [name for name in said if "−E U(y)" in said[name]] == ["score"]
+    assert [name for name in said if "Rₓ(worse) − Rₓ(better)" in said[name]] == ["preference"]
+    assert [name for name in said if "loss( E φ(y) )" in said[name]] == ["population"]
+
+
 def test_without_texts_the_page_is_that_of_any_run(tmp_path):
     out = write_texts_run(tmp_path / "run", seeds=2)
     write(out)

@@ -19,8 +19,8 @@ PLAIN = (int, float, bool, str, type(None))
 def flagged(setting: Setting) -> Any:
     """The type that tyro shall parse a setting as, or None where no text could give it.
 
-    Of a union with functions or transformations in it, the numbers count, and the default stays what it is. A
-    NamedTuple whose module names values of it is one of these names.
+    Of a union with functions or transformations in it, the numbers count, or else the text, and the default stays what
+    it is. A NamedTuple whose module names values of it is one of these names.
     """
     kinds = members(setting.hint)
     if named := choices(setting.hint):
@@ -29,6 +29,8 @@ def flagged(setting: Setting) -> Any:
         kind = setting.hint
     elif any(kind in (int, float) for kind in kinds):
         kind = Annotated[Any, numbers(2 if any(typing.get_origin(kind) is tuple for kind in kinds) else 1)]
+    elif str in kinds:
+        kind = str | None
     else:
         return None
     return Annotated[kind, tyro.conf.arg(help=setting.help)]

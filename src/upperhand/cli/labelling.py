@@ -1,6 +1,7 @@
 """`upperhand label`: people say which of two texts is better, in the terminal, in a browser, or from a file."""
 
 import dataclasses
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from upperhand.errors import BadInput
 from upperhand.labelling.book import ASKED, LABELS, Book, login
 from upperhand.labelling.desk import Desk
 from upperhand.labelling.page import serving
+from upperhand.labelling.people import ASKS
 
 USAGE = "upperhand label OUT [--once] [--by NAME] [--from FILE] [--page [--port N] [--host H --allow-host]]"
 ABOUT = """Shows the pairs of texts that a run asks about, and writes which of the two is better. OUT is the folder of
@@ -80,9 +82,11 @@ def place(out: Path, is_new: bool) -> Path:
         labels = store.read_config(out)["problem_settings"].get("labels")
         labels = labels[0] if isinstance(labels, list) and labels else labels
         if not isinstance(labels, str):
+            labels = asks(out)
+        if labels is None:
             raise BadInput(
                 f"{out / store.CONFIG} names no folder of labels: give the labels folder itself, or "
-                "run with --problem.objective preference --problem.labels FOLDER."
+                "run with --problem.labels FOLDER."
             )
         return Path(labels)
     if not out.exists() and is_new:
@@ -92,6 +96,15 @@ def place(out: Path, is_new: bool) -> Path:
     if not any((out / name).is_file() for name in (ASKED, LABELS)) and any(out.iterdir()):
         raise BadInput(f"{out} is neither a run folder nor a labels folder: it has no {store.CONFIG} and no {ASKED}.")
     return out
+
+
+def asks(out: Path) -> str | None:
+    """Where a run that Python began asks, which only it knew; None where it has not asked yet."""
+    try:
+        found = json.loads((out / ASKS).read_bytes())
+        return found["labels"] if isinstance(found["labels"], str) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def finished(out: Path) -> Callable[[], bool]:

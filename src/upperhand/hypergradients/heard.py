@@ -81,6 +81,32 @@ def heard(problem: BilevelRL, x: Tree, reading: Reading, answers: Answers) -> He
     return Heard(*pair_scores(total, answers), direct)
 
 
+def apart(reading: Reading, *scores: Float[Array, " B"]) -> list[Float[Array, " B"]]:
+    """Scores of texts, as differences within their groups: no policy chooses which prompt it answers.
+
+    u_i ← ( u_i − mean of u over i's group ) (B − 1)/(B − G)        G groups in B texts; a group of one gives 0
+
+    With these the covariance of a batch is the mean covariance within groups, without bias at equal groups; the tilt
+    is so to first order in w. Derived.
+
+    Args:
+      reading: B texts; without groups the scores stay as they are.
+      scores: [B] each.
+    Returns: a list of [B]. Cost: B².
+    """
+    if reading.group is None:
+        return list(scores)
+    same = reading.group[:, None] == reading.group[None]
+    size, counts = same.shape[0], jnp.sum(same, 1)
+
+    def one(u):
+        share = same.astype(u.dtype) / counts[:, None].astype(u.dtype)
+        spare = size - jnp.sum(1 / counts.astype(u.dtype))
+        return (u - share @ u) * ((size - 1) / jnp.maximum(spare, 1.0))
+
+    return [one(u) for u in scores]
+
+
 def hypergradient(
     problem: BilevelRL,
     x: Tree,
@@ -96,5 +122,5 @@ def hypergradient(
     Returns: like x. Cost: two gradients.
     """
     total = gibbs.totals(problem.reward, x, reading)
-    through = gibbs.pull(problem.reward, x, reading, coefficients(heard.u, total))
+    through = gibbs.pull(problem.reward, x, reading, coefficients(*apart(reading, heard.u, total)))
     return jax.tree.map(lambda *parts: sum(parts), jax.grad(problem.upper.cost)(x), heard.direct, through)

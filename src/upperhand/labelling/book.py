@@ -1,11 +1,12 @@
 """A labels folder: which pairs of texts were asked about, and what people said. Any program may read and write it.
 
-    asked.jsonl    {"id", "first", "second", "asked"}        a pair that a run asks about
-    labels.jsonl   {"id", "answer", "by", "at"}              1, 2, "tie", "skip", or null, which takes a label back
+    asked.jsonl    {"id", "prompt", "first", "second", "asked"}        a pair that a run asks about
+    labels.jsonl   {"id", "answer", "by", "at"}                        1, 2, "tie", "skip", or null: taken back
 
-The id is the first 16 hex digits of SHA-256 of the JSON text ["first","second"] in UTF-8, without spaces. Of a pair the
-last line counts. A label may name the texts themselves, "first" and "second", instead of the id; what is said of a pair
-holds for the same texts in the other order, turned round. Labels of pairs that nobody asked about are kept.
+The prompt is what both texts answer, and is left out where they answer nothing. The id is the first 16 hex digits of
+SHA-256 of the JSON text ["first","second"], or ["prompt","first","second"], in UTF-8, without spaces. Of a pair the
+last line counts. A label may name the texts themselves (and the prompt) instead of the id; what is said of a pair holds
+for the same texts in the other order, turned round. Labels of pairs that nobody asked about are kept.
 """
 
 import getpass
@@ -30,22 +31,29 @@ class Pair(NamedTuple):
 
     first: str
     second: str
+    prompt: str = ""  # what both answer
 
     @property
     def id(self) -> str:
         """How files name the pair."""
-        return id_of(self.first, self.second)
+        return id_of(*self)
 
     @property
     def turned(self) -> "Pair":
         """The same texts in the other order."""
-        return Pair(self.second, self.first)
+        return Pair(self.second, self.first, self.prompt)
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """How files tell it."""
+        return ({"prompt": self.prompt} if self.prompt else {}) | {"first": self.first, "second": self.second}
 
 
 @lru_cache(maxsize=1 << 17)
-def id_of(first: str, second: str) -> str:
+def id_of(first: str, second: str, prompt: str = "") -> str:
     """The id of a pair of texts."""
-    told = json.dumps([first, second], ensure_ascii=False, separators=(",", ":"))
+    parts = [prompt, first, second] if prompt else [first, second]
+    told = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
@@ -123,7 +131,7 @@ class Book:
             new = [pair for pair in dict.fromkeys(pairs) if not self.knows(pair)]
             if new:
                 asked = now()
-                records = [{"id": pair.id, **pair._asdict(), "asked": asked} for pair in new]
+                records = [{"id": pair.id, **pair.texts, "asked": asked} for pair in new]
                 self._take_pairs(append(records))
         return len(new)
 
@@ -173,7 +181,7 @@ class Book:
                 if answer != current.get(id, said):
                     current[id] = answer
                     told = {"answer": label.answer, "by": label.by or by, "at": label.at or now()}
-                    new.append({"id": label.id, **(pair._asdict() if pair else {}), **told})
+                    new.append({"id": label.id, **(pair.texts if pair else {}), **told})
             if new:
                 self._take_labels(append(new))
         return len(given), len(given) - len(new)
@@ -186,7 +194,7 @@ def turned(answer: Answer) -> Answer:
 
 def sides(pair: Pair) -> tuple[str, str]:
     """The texts as they are shown, left and right: turned round or not by chance, the same at every look."""
-    return tuple(pair.turned) if is_turned(pair) else tuple(pair)
+    return (pair.second, pair.first) if is_turned(pair) else (pair.first, pair.second)
 
 
 def meant(pair: Pair, answer: Answer) -> Answer:
@@ -216,13 +224,13 @@ def asked(record: Mapping[str, Any], where: str) -> Pair:
     """The pair that a line of asked.jsonl is. Raises: BadInput where it is none."""
     pair = pair_of(record, where)
     if pair is None:
-        raise BadInput(f"{where}: first and second must be texts. Repair or delete that line.")
+        raise BadInput(f"{where}: first, second and prompt must be texts. Repair or delete that line.")
     return pair
 
 
 def pair_of(record: Mapping[str, Any], where: str) -> Pair | None:
     """The texts that a line names, or None. Raises: BadInput where its id is not theirs."""
-    pair = Pair(record.get("first"), record.get("second"))
+    pair = Pair(record.get("first"), record.get("second"), record.get("prompt", ""))
     if not all(isinstance(text, str) for text in pair):
         return None
     if record.get("id", pair.id) != pair.id:

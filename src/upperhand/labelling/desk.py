@@ -103,4 +103,4 @@ class Desk:
 
 def shown(pair: Pair | None) -> dict[str, str] | None:
     """What a tab is told of a pair."""
-    return pair and {"id": pair.id} | dict(zip(("left", "right"), sides(pair), strict=True))
+    return pair and {"id": pair.id, "prompt": pair.prompt} | dict(zip(("left", "right"), sides(pair), strict=True))

@@ -19,6 +19,8 @@ from upperhand.labelling.waiting import interruptible
 
 TOLD = "told.jsonl"
 """In a run folder: what the run was told, so that it goes on after a kill as if nothing had happened."""
+ASKS = "asks.json"
+"""In a run folder: {"labels": the folder where the run asks}, so that who labels needs to know the run alone."""
 BETWEEN_LINES = 30.0
 """Seconds between two lines that tell what is waited for; none where nothing has changed."""
 WORTH = {1: 1.0, 2: 0.0, "tie": 0.5, "skip": math.nan}
@@ -34,7 +36,8 @@ def people(
       patience: seconds that a batch is waited for; pairs without a label then are skipped. Without end where not given.
       poll: seconds between two looks.
       say: what gets the lines that tell what is waited for; print where not given.
-    Returns: (first, second, seed) → [B]: 1 where the first is preferred, 0 the second, 0.5 a tie, NaN skipped.
+    Returns: (first, second, seed) → [B]: 1 where the first is preferred, 0 the second, 0.5 a tie, NaN skipped. Texts
+      that tell which prompt they answer (`texts.Answer`) are shown below it.
     Raises: BadInput for a setting out of its range; when asked, for a damaged folder or a full disk.
     """
     if not patience >= 0:
@@ -44,6 +47,12 @@ def people(
     return People(
         Path(folder).expanduser().absolute(), float(patience), poll, say or (lambda line: print(line, flush=True))
     )
+
+
+def asked(labels: str | tuple[str, float]) -> "People":
+    """People of a setting: a folder, and the seconds that a batch is waited for if they follow it."""
+    folder, *patience = (labels,) if isinstance(labels, str) else labels
+    return people(folder, patience=patience[0] if patience else math.inf)
 
 
 class People:
@@ -58,9 +67,8 @@ class People:
         self._journal, self._told, self._spoke, self._where = None, {}, (-math.inf, None), self.book.folder
         if out is None:
             return
-        self._journal = Journal(Path(out) / TOLD, told)
-        if store.read_config(out)["problem_settings"].get("labels") is not None:
-            self._where = Path(out)
+        store.write_whole(Path(out) / ASKS, json.dumps({"labels": str(self.book.folder)}) + "\n")
+        self._journal, self._where = Journal(Path(out) / TOLD, told), Path(out)
         self._remember(self._journal.news())
 
     def _remember(self, news) -> None:
@@ -69,7 +77,7 @@ class People:
 
     def __call__(self, first: Sequence[str], second: Sequence[str], seed: int) -> np.ndarray:
         """[B] labels of B pairs; see `people`."""
-        pairs = [Pair(*texts) for texts in zip(first, second, strict=True)]
+        pairs = [pair_of(*texts) for texts in zip(first, second, strict=True)]
         key = hashlib.sha256(json.dumps([[pair.id for pair in pairs], int(seed)]).encode()).hexdigest()[:16]
         if key not in self._told:
             wanted = [pair for pair in pairs if pair.first != pair.second]
@@ -111,6 +119,14 @@ class People:
             many = f"{missing} label{'s' * (missing > 1)}"
             command = f"upperhand label {shlex.quote(str(self._where))}"
             self.say(f"waiting for {many} ({what[1]} given so far): {command}")
+
+
+def pair_of(first: str, second: str) -> Pair:
+    """Two texts as a pair. Raises: BadInput where they answer different prompts."""
+    prompts = [getattr(text, "prompt", "") for text in (first, second)]
+    if prompts[0] != prompts[1]:
+        raise BadInput("people compare answers to one prompt: an even batch gives each text of a pair the same.")
+    return Pair(str(first), str(second), prompts[0])
 
 
 def told(record: Mapping[str, Any], where: str) -> tuple[str, list[float | None]]:

@@ -88,7 +88,7 @@ def idle(keys: Keys, console: Any, book: Book, is_over: Callable[[], bool]) -> s
 
 
 def draw(console: Any, book: Book, pair: Pair, by: str) -> None:
-    """The two texts side by side, as they are: no markup in them means anything."""
+    """The two texts side by side, below what they answer; all as they are: no markup in them means anything."""
     from rich import box
     from rich.panel import Panel
     from rich.table import Table
@@ -108,6 +108,9 @@ def draw(console: Any, book: Book, pair: Pair, by: str) -> None:
     console.print(
         f"{len(book.open())} open · {book.given()} labelled · {by}", style="dim", markup=False, highlight=False
     )
+    if pair.prompt:
+        told = Text(visible(pair.prompt))
+        console.print(Panel(told, title="both answer", title_align="left", border_style="dim", padding=(0, 2)))
     console.print(grid)
     console.print(HELP, style="dim", markup=False, highlight=False)
 

@@ -42,6 +42,7 @@ def write(
     step: Callable[[Any, Int[Array, " B"], Int[Array, ""]], tuple[Float[Array, "B V"], Any]],
     memory: Any,
     batch: int,
+    more: tuple[int, ...] = (),
 ) -> Int[Array, "B T"]:
     """Texts drawn token by token, in one scan.
 
@@ -55,7 +56,8 @@ def write(
         call gets `begin` at position 0. Texts that have ended go on through it, as pads.
       memory: of the policy, before the first token.
       batch: B.
-    Returns: [B, T]; pad and begin are never drawn, whatever their logits; after the end token come pads.
+      more: further end tokens.
+    Returns: [B, T]; pad and begin are never drawn, whatever their logits; after the first end token come pads.
     Cost: B·T tokens, those after the ends too.
     """
     is_never = np.isin(np.arange(world.vocabulary), (world.pad, world.begin))[None]
@@ -68,7 +70,10 @@ def write(
         word, position = now
         logits, memory = step(memory, token, position)
         drawn = inverse(jnp.where(is_never, -jnp.inf, logits), word)
-        token = jnp.where((token == world.end) | (token == world.pad), world.pad, drawn)
+        is_over = (token == world.end) | (token == world.pad)
+        for end in more:
+            is_over |= token == end
+        token = jnp.where(is_over, world.pad, drawn)
         return (memory, token), token
 
     positions = jnp.arange(world.length, dtype=jnp.int32)

@@ -10,6 +10,7 @@ The KL of a step is analytic and differentiated itself, so sampled actions carry
 Reference: tweets; the gradient is derived, and checked against enumeration.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -64,6 +65,30 @@ def steps(log_pi: Float[Array, "B T V"], reading: Reading) -> Steps:
     return Steps(*(jnp.where(is_alive, table, 0.0) for table in (chosen, kl, entropy)))
 
 
+def held(writer: Writer, theta: Tree, reading: Reading) -> Steps:
+    """What π_θ does at each position of some texts, differentiable, with no more tables in memory than writer.rows has.
+
+    Args:
+      writer: the policy; without `rows` all texts are taken at once.
+      theta: of it.
+      reading: B texts; of parts of them log_ref is made again.
+    Returns: Steps. Cost: log_prob of B texts; in parts, twice where its gradient is taken.
+    """
+    size = reading.tokens.shape[0]
+    rows = math.gcd(size, writer.rows or size)
+    if rows == size:
+        return steps(writer.log_prob(theta, reading), reading)
+
+    @jax.checkpoint
+    def one(part):
+        part = part._replace(log_ref=writer.log_ref(part))
+        return steps(writer.log_prob(theta, part), part)
+
+    split = lambda leaf: leaf.reshape(size // rows, rows, *leaf.shape[1:])  # noqa: E731
+    parts = jax.tree.map(split, reading._replace(log_ref=None))
+    return jax.tree.map(lambda leaf: leaf.reshape(size, -1), jax.lax.map(one, parts))
+
+
 def to_go(
     r: Float[Array, "B T"], kl: Float[Array, "B T"], tau: float | Scalar, gamma: float = 1.0
 ) -> Float[Array, "B T"]:
@@ -79,7 +104,7 @@ def to_go(
     def join(after, gain):
         r, kl = gain
         here = r + gamma * after
-        return here - tau * kl, here
+        return here - jnp.asarray(tau, here.dtype) * kl, here
 
     return jax.lax.scan(join, jnp.zeros_like(r[:, 0]), (r.T, kl.T), reverse=True)[1].T
 
@@ -87,11 +112,11 @@ def to_go(
 def at_end(reading: Reading, u: Float[Array, " B"]) -> Float[Array, "B T"]:
     """A score of each text as a reward of its last token: w U for θ_w, or U itself without an x. Returns: [B, T]."""
     after = jnp.pad(reading.alive[:, 1:], ((0, 0), (0, 1)))
-    return (reading.alive - after).astype(u.dtype) * u[:, None]
+    return jnp.maximum(reading.alive - after, 0).astype(u.dtype) * u[:, None]
 
 
 def surrogate(
-    log_pi: Float[Array, "B T V"],
+    log_pi: Float[Array, "B T V"] | Steps,
     reading: Reading,
     r: Float[Array, "B T"],
     tau: float | Scalar,
@@ -102,7 +127,7 @@ def surrogate(
     """The loss whose gradient in θ is the policy gradient; its own value says nothing.
 
     Args:
-      log_pi: [B, T, V] log π_θ, at the θ that the texts were drawn from.
+      log_pi: [B, T, V] log π_θ, at the θ that the texts were drawn from; or Steps of it.
       reading: the texts.
       r: [B, T] rewards, 0 after the end.
       tau, gamma: as `to_go`.
@@ -110,16 +135,15 @@ def surrogate(
       weights: [B] probabilities of the texts under π_θ; samples where not given.
     Returns: [], and what was seen: Written and G [B, T], both without derivative.
     """
-    size = r.shape[0]
-    q = jnp.full(size, 1 / size, log_pi.dtype) if weights is None else weights.astype(log_pi.dtype)
-    held = jax.lax.stop_gradient
-    seen = steps(log_pi, reading)
-    r = r.astype(log_pi.dtype)
-    returns = to_go(r, held(seen.kl), tau, gamma) * reading.alive.astype(log_pi.dtype)
-    advantage = returns if baseline is None else returns - baseline.astype(log_pi.dtype)
-    loss = q @ jnp.sum(tau * seen.kl - held(advantage) * seen.chosen, 1)
+    seen = log_pi if isinstance(log_pi, Steps) else steps(log_pi, reading)
+    size, dtype, fixed = r.shape[0], seen.chosen.dtype, jax.lax.stop_gradient
+    q = jnp.full(size, 1 / size, dtype) if weights is None else weights.astype(dtype)
+    r = r.astype(dtype)
+    returns = to_go(r, fixed(seen.kl), tau, gamma) * reading.alive.astype(dtype)
+    advantage = returns if baseline is None else returns - baseline.astype(dtype)
+    loss = q @ jnp.sum(tau * seen.kl - fixed(advantage) * seen.chosen, 1)
     kl, entropy, length, gained = (
-        held(q @ jnp.sum(table.astype(log_pi.dtype), 1)) for table in (seen.kl, seen.entropy, reading.alive, r)
+        fixed(q @ jnp.sum(table.astype(dtype), 1)) for table in (seen.kl, seen.entropy, reading.alive, r)
     )
     return loss, (Written(tau * kl - gained, kl, entropy, length), returns)
 
@@ -156,7 +180,7 @@ def improve(
     baseline = None if learner.critic is None else values(learner.critic, reading)
 
     def loss(theta):
-        return surrogate(writer.log_prob(theta, reading), reading, r, tau, gamma, baseline, weights)
+        return surrogate(held(writer, theta, reading), reading, r, tau, gamma, baseline, weights)
 
     slope, (written, returns) = jax.grad(loss, has_aux=True)(learner.theta)
     change, memory = policy_step.update(slope, learner.memory, learner.theta)

@@ -1,5 +1,6 @@
 """What a policy that writes is worth: fresh texts, judged by the person and by judges that no run has seen."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -31,14 +32,20 @@ def writing(writer: Writer) -> Callable[[Tree, Key, int], Written]:
     programs = []
 
     def one(theta, key):
-        reading = writer.read(writer.write(key, theta, BATCH))
+        tokens = writer.write(key, theta, BATCH)
+        rows = math.gcd(BATCH, writer.rows or BATCH)  # tables over the vocabulary are held for so many texts
+        parts = jax.lax.map(lambda part: judged(theta, part), tokens.reshape(BATCH // rows, rows, -1))
+        return tokens, *(jnp.sum(part) for part in parts)
+
+    def judged(theta, tokens):
+        reading = writer.read(tokens)
         log_pi = writer.log_prob(theta, reading)
         alive = reading.alive
         is_met = log_pi > -jnp.inf  # what is never written adds nothing
         kl = jnp.sum(jnp.where(is_met, jnp.exp(log_pi) * (log_pi - reading.log_ref), 0.0), -1)
         chosen = jnp.take_along_axis(reading.log_ref, reading.tokens[..., None], -1)[..., 0]
         likely = jnp.sum(jnp.where(alive > 0, chosen, 0.0))
-        return reading.tokens, jnp.sum(kl * alive), likely, jnp.sum(alive)
+        return jnp.sum(kl * alive), likely, jnp.sum(alive)
 
     def written(theta, key, texts):
         theta = jax.tree.map(jnp.asarray, theta)
@@ -72,10 +79,13 @@ def evaluation(
 
 
 def shown(texts: Sequence[str], scores: np.ndarray, mask: Callable[[str], str]) -> list[dict[str, Any]]:
-    """The first texts, fit to print."""
-    return [
-        {"text": mask(text), "score": float(score)} for text, score in list(zip(texts, scores, strict=True))[:SHOWN]
-    ]
+    """The first texts, fit to print, with what they answer where they tell it."""
+
+    def one(text, score):
+        prompt = getattr(text, "prompt", "")
+        return {"text": mask(text), "score": float(score)} | ({"prompt": mask(prompt)} if prompt else {})
+
+    return [one(*pair) for pair in list(zip(texts, scores, strict=True))[:SHOWN]]
 
 
 def lexicon_of(x: Any, words: Sequence[str], mask: Callable[[str], str], most: int = 15) -> list[dict[str, Any]]:

@@ -13,7 +13,6 @@ Reference: Zeng, Bhatt, Ganesh, Koppel, "A Regularized Actor-Critic Algorithm fo
 2026, second experiment; our reconstruction.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -27,10 +26,10 @@ from upperhand.forms import BilevelRL, Population, Preference, Score
 from upperhand.judges import held_out
 from upperhand.judges.checked import checked
 from upperhand.judges.masking import masked
+from upperhand.judges.own import person_of
 from upperhand.judges.teachers import Teacher, stochastic
 from upperhand.judges.teachers import labels as simulated
-from upperhand.judges.vader import vader
-from upperhand.labelling.people import People, people
+from upperhand.labelling.people import People, asked
 from upperhand.language.pretraining import Language, language
 from upperhand.mdps.tokens import write
 from upperhand.policies.transformer import writer
@@ -53,7 +52,7 @@ def tweets(
     corpus: str | None = None,
     reward: Literal["lexicon", "budgeted", "linear", "mlp"] = "lexicon",
     objective: Literal["score", "preference", "population"] = "score",
-    person: Callable[[list[str]], Any] | None = None,
+    person: str | Callable[[list[str]], Any] | None = None,
     teacher: Teacher = stochastic,
     beta: float = 0.25,
     ridge: float = 0.0,
@@ -66,7 +65,7 @@ def tweets(
       corpus: a text file to learn from instead, one text a line.
       reward: lexicon (a weight a token), budgeted (of 30 tokens), linear or mlp (heads on the hidden state of π_ref).
       objective: score (what the person says of a text), preference (which of two), population (a share of 0.7 happy).
-      person: any function texts → scores; VADER's compound score in [−1, 1] where not given.
+      person: any function texts → scores, or FILE.py:FUNCTION; VADER's compound score in [−1, 1] where not given.
       teacher: how pairs are labelled from the scores, of judges/teachers.py.
       beta: β, price of a nat of KL, in units of the score, where a run is given no budget of KL.
       ridge: weight of ‖x‖²/2 in the upper loss.
@@ -77,9 +76,9 @@ def tweets(
     """
     nonnegative("beta", beta)
     nonnegative("ridge", ridge)
-    asked = comparing(objective, teacher, labels)
+    compared = comparing(objective, teacher, labels)
     model = language(preset, corpus)
-    score = checked(person or vader())
+    score = checked(person_of(person))
     policy = writer(model.shape, model.weights, write, model.world)
     pays = rewards(model)[reward]()
     cost = lambda x: ridge / 2 * sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(x))  # noqa: E731
@@ -93,7 +92,7 @@ def tweets(
         mdp=model.world,
         reward=pays.tokens,
         policy=policy,
-        upper=posed(Score(score, model.decode, beta, cost), objective, asked),
+        upper=posed(Score(score, model.decode, beta, cost), objective, compared),
         init=init,
         project_x=pays.project,
         record=recorder(model, written, score),
@@ -107,8 +106,7 @@ def comparing(objective: str, teacher: Teacher, labels: str | tuple[str, float] 
         return teacher
     if objective != "preference":
         raise BadInput(f"labels are of pairs: they need the objective preference, not {objective}.")
-    folder, *patience = (labels,) if isinstance(labels, str) else labels
-    return people(folder, patience=patience[0] if patience else math.inf)
+    return asked(labels)
 
 
 def posed(

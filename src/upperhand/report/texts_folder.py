@@ -12,7 +12,7 @@ AGAIN = "delete it, the page then leaves the texts out"
 class Texts(NamedTuple):
     """What a run wrote, before and after."""
 
-    before: list[dict[str, Any]]  # {"text", "score"}
+    before: list[dict[str, Any]]  # {"text", "score"}, and "prompt" where it answers one
     after: list[dict[str, Any]]
     lexicon: list[dict[str, Any]]  # {"token", "x"}
     base: dict[str, Any] | None  # what judges say of the language model itself
@@ -20,8 +20,8 @@ class Texts(NamedTuple):
 
 
 def _is_sample(value: Any) -> bool:
-    is_told = isinstance(value, dict) and isinstance(value.get("text"), str)
-    return is_told and (value.get("score") is None or is_number(value["score"]))
+    is_told = isinstance(value, dict) and all(isinstance(value.get(name, ""), str) for name in ("text", "prompt"))
+    return is_told and "text" in value and (value.get("score") is None or is_number(value["score"]))
 
 
 def _is_token(value: Any) -> bool:

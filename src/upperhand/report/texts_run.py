@@ -101,7 +101,14 @@ def judged(folder: Folder, texts: Texts) -> Table | None:
     note += "language model finds the texts, in nats."
     if len(texts.finals) > 1:
         note = f"IQM over the seeds, with its 95% bootstrap interval. {note}"
-    return Table("What every judge says", ["texts of", *(JUDGES[name].words for name in names)], rows, note)
+    said = [person(folder) if name == "vader" else JUDGES[name].words for name in names]
+    return Table("What every judge says", ["texts of", *said], rows, note)
+
+
+def person(folder: Folder) -> str:
+    """Who scored the texts: VADER where the run knows its settings and nobody else was named in them."""
+    settings = folder.config.get("problem_settings")
+    return JUDGES["vader"].words if settings and settings.get("person") is None else "the person"
 
 
 def headline(folder: Folder, texts: Texts) -> str | None:
@@ -125,7 +132,7 @@ def lede(folder: Folder, texts: Texts) -> str:
 
 
 def sampled(samples: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """What a page shows of sample texts: the text, its score with its sign, and whether it is good or bad."""
+    """What a page shows of sample texts: the text, what it answers, its score with its sign, and good, bad or ""."""
 
     def kind(score):
         return "" if score is None or abs(score) < GOOD else "good" if score > 0 else "bad"
@@ -133,8 +140,15 @@ def sampled(samples: list[dict[str, Any]]) -> list[dict[str, str]]:
     def plus(score):
         return f"{'+' if score and score > 0 else ''}{fixed(score, 2)}"
 
-    scored = [(one["text"].strip(), one.get("score")) for one in samples]
-    return [{"text": text, "score": plus(score), "kind": kind(score)} for text, score in scored]
+    return [
+        {
+            "text": one["text"].strip(),
+            "prompt": one.get("prompt", "").strip(),
+            "score": plus(one.get("score")),
+            "kind": kind(one.get("score")),
+        }
+        for one in samples
+    ]
 
 
 def told(folder: Folder, texts: Texts) -> dict[str, Any]:

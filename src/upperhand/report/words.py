@@ -68,7 +68,30 @@ STORIES = {
             ("rewarded by", "Rₓ(y) = Σ rₓ(sₜ, aₜ), over the tokens of the text"),
         ],
     ),
+    "checkpoint": (
+        "A language model answers prompts. A reward model x pays it for its words, and it answers with what pays best "
+        "without moving far from what it was. Somebody scores whole answers, and x is chosen so that the answers "
+        "written for it score well.",
+        [
+            ("minimise over x", "Φ(x) = −E U(y) + β · KL( π* ‖ π_ref )"),
+            ("where", "π*(y) maximises E Rₓ(y) − τ · KL( π ‖ π_ref )"),
+            ("rewarded by", "Rₓ(y) = Σ rₓ(sₜ, aₜ), over the tokens of the answer"),
+        ],
+    ),
 }
+
+OTHERWISE = {
+    "preference": (
+        "Which of two is better is all that is said of them, and x is chosen so that it explains what is said of the "
+        "texts that are written for it.",
+        "Φ(x) = E log( 1 + exp( Rₓ(worse) − Rₓ(better) ) ) + β · KL( π* ‖ π_ref )",
+    ),
+    "population": (
+        "Somebody looks at all texts together, and x is chosen so that the share of good ones is as wanted.",
+        "Φ(x) = loss( E φ(y) ) + β · KL( π* ‖ π_ref )",
+    ),
+}
+"""Other objectives on texts than a score: what stands for the last sentence of the story, and its first line."""
 
 METHODS = {
     "actor_critic": "Method: the single-loop, first-order regularised actor-critic. The penalty 1/w holds the agent "
@@ -96,11 +119,20 @@ def story(folder: Folder) -> tuple[str, list[tuple[str, str]], str]:
     about, lines = STORIES.get(folder.config["problem"], general)
     if is_general(folder.config):
         about, lines = general_story(folder.config)
+    if folder.config["problem"] in ("tweets", "checkpoint") and (kind := objective(folder)) in OTHERWISE:
+        last, first = OTHERWISE[kind]
+        about, lines = f"{about[: about.index('Somebody')]}{last}", [(lines[0][0], first), *lines[1:]]
     says = folder.config.get("says")
     solver = says.get("solver") if isinstance(says, dict) else None
     otherwise = solver if isinstance(solver, str) and solver else f"{plain(folder.config['solver'])}."
     method = METHODS.get(folder.config["solver"], f"Method: {otherwise}")
     return about, lines, method
+
+
+def objective(folder: Folder) -> str:
+    """What a problem of texts is judged by: score, preference, population."""
+    settings = folder.config.get("problem_settings") or {}
+    return "preference" if settings.get("labels") is not None else str(settings.get("objective", "score"))
 
 
 def headline(folder: Folder) -> str:
