@@ -31,21 +31,27 @@ def shapes(tree):
     return jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), tree)
 
 
-def keeps(solver, problem, state, update, scheduled):
-    """An update keeps shapes, dtypes and weakness of types; Info is the one type, finite, its dx like x."""
-    x, y = problem.init(jax.random.key(0))
-    after, info = update(jax.random.key(1), state)
-    assert shapes(after) == shapes(state)
-    again = jax.eval_shape(solver.update, jax.random.key(1), after)[0]
+def keeps(solver, problem, scheduled):
+    """An update keeps shapes, dtypes and weakness of types, and Info is the one type; told without compiling it."""
+    key = jax.random.key(1)
+    x, y = jax.eval_shape(problem.init, key)
+    state = jax.eval_shape(lambda key: solver.init(*problem.init(key)), key)
+    after, info = jax.eval_shape(solver.update, key, state)
+    again = jax.eval_shape(solver.update, key, after)[0]
+    assert shapes(again) == shapes(after) == shapes(state)
     weak = lambda tree: [bool(leaf.weak_type) for leaf in jax.tree.leaves(tree)]  # noqa: E731
     assert weak(again) == weak(after)
     float_type = jnp.result_type(float)
     assert all(leaf.dtype in (float_type, jnp.int32) for leaf in jax.tree.leaves(after))
-    assert shapes(state.x) == shapes(x) and shapes(state.y) == shapes(y)
-    assert state.count.dtype == jnp.int32 and int(state.count) == 0 and int(after.count) == 1
+    assert shapes(state.x) == shapes(x) and shapes(state.y) == shapes(y) and state.count.dtype == jnp.int32
     assert type(info) is Info and {"x", "y", "count"} <= set(state._fields)
     assert shapes(info.hypergradient) == shapes(x) and set(info.scheduled) == scheduled
-    assert np.shape(info.upper) == np.shape(info.lower) == ()
+    assert info.upper.shape == info.lower.shape == ()
+
+
+def counts(before, after, info):
+    """An update counts itself, and everything in it is finite."""
+    assert int(before.count) == 0 and int(after.count) == 1
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((after, info)))
 
 
