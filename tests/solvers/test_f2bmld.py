@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from contract import keeps, light
+from contract import counts, keeps, light
 from penalty_probes import STEPS, WEIGHTS, weight
 from upperhand.forms import Bilevel
 from upperhand.hypergradients.langevin import langevin
@@ -111,8 +111,9 @@ def test_with_noise_and_batches_types_are_kept_and_samples_counted(wide):
         solver = f2bmld(problem, loops=2)
         state = solver.init(*problem.init(jax.random.key(0)))
         update = light(solver.update)
-        keeps(solver, problem, state, update, {"penalty"})
+        keeps(solver, problem, {"penalty"})
         after, info = update(jax.random.key(1), state)
+        counts(state, after, info)
         assert (float(info.cost.samples), float(info.cost.gradients)) == (16 + 2 * 16, 3 * 2 + 3)
         assert not np.array_equal(after.y, after.yw) and np.array_equal(state.y, state.yw)
         other = update(jax.random.key(2), state)[0]
