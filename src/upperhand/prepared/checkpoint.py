@@ -19,16 +19,14 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from upperhand.errors import BadInput
 from upperhand.forms import BilevelRL, Preference, Score
-from upperhand.judges import held_out
 from upperhand.judges.checked import checked
-from upperhand.judges.masking import masked
 from upperhand.judges.own import person_of
 from upperhand.labelling.people import asked
-from upperhand.prepared.evaluation import evaluation, shown, writing
+from upperhand.prepared.evaluation import writing
+from upperhand.prepared.telling import of_seed, recorder, told, unseen
 from upperhand.pretrained import prompts as asking
 from upperhand.pretrained.adapters import Adapter, small
 from upperhand.pretrained.answering import Author, author
@@ -36,8 +34,8 @@ from upperhand.pretrained.saving import saved
 from upperhand.rewards.text import TextReward, lexicon, linear_head, mlp_head
 from upperhand.schedule import nonnegative
 
-RECORDED, JUDGED = 128, 256
-"""Fresh answers of each start that a row is judged by, and that a finished run is."""
+JUDGED = 256
+"""Fresh answers of each start that a finished run is judged by."""
 
 
 def checkpoint(
@@ -87,7 +85,8 @@ def checkpoint(
     def texts(x, y):
         if save is not None:
             kept(writes, reward, x, y, Path(save))
-        return told(writes, fresh, score, y)
+        start = writes.writer.init(jax.random.key(0))
+        return told(writes.decode, fresh, score, unseen(), start, y, JUDGED) | {"lexicon": []}
 
     return BilevelRL(
         mdp=writes.world,
@@ -96,7 +95,7 @@ def checkpoint(
         upper=upper,
         init=init,
         project_x=pays.project,
-        record=recorder(writes, fresh, score),
+        record=recorder(writes.decode, fresh, score),
         texts=texts,
     )
 
@@ -111,52 +110,9 @@ def rewards(writes: Author) -> dict[str, Callable[[], TextReward]]:
     }
 
 
-def recorder(writes: Author, fresh: Callable, score: Callable) -> Callable[[Any, Any], dict[str, Any]]:
-    """(state, told) → score and KL of fresh answers, [] or [N]."""
-
-    def one(theta, count):
-        found = fresh(theta, jax.random.fold_in(jax.random.key(1), count), RECORDED)
-        return float(np.mean(score(writes.decode(found.tokens)))), found.kl
-
-    def record(state, told):
-        counts = np.asarray(state.count)
-        if not counts.ndim:
-            return dict(zip(("score", "kl"), one(state.y, int(counts)), strict=True))
-        found = [one(of_seed(state.y, i), int(n)) for i, n in enumerate(counts)]
-        return {name: np.array(part) for name, part in zip(("score", "kl"), zip(*found, strict=True), strict=True)}
-
-    return record
-
-
-def of_seed(tree: Any, i: int) -> Any:
-    """The part of one seed."""
-    return jax.tree.map(lambda leaf: leaf[i], tree)
-
-
 def kept(writes: Author, reward: str, x: Any, y: Any, save: Path) -> None:
     """The tuned policies and rewards of all seeds as folders seed-0, …; where there is one already, seed-0-2, …"""
     for i in range(len(jax.tree.leaves(y)[0])):
         names = (f"seed-{i}{f'-{again}' if again > 1 else ''}" for again in count(1))
         place = next(save / name for name in names if not (save / name).exists())
         saved(writes.folder, writes.network, of_seed(y, i), place, (reward, of_seed(x, i)))
-
-
-def told(writes: Author, fresh: Callable, score: Callable, y: Any) -> dict[str, Any]:
-    """texts.json: what is written before and after, and what the judges say that no run has seen."""
-    judges = {}
-    for name in ("afinn", "textblob"):
-        try:
-            judges[name] = getattr(held_out, name)()
-        except BadInput:
-            judges[name] = None
-
-    def judged(theta, seed):
-        found = fresh(theta, jax.random.fold_in(jax.random.key(2), seed), JUDGED)
-        texts = writes.decode(found.tokens)
-        scores = np.asarray(score(texts), float)
-        return evaluation(found, texts, scores, judges), shown(texts, scores, masked)
-
-    base, before = judged(writes.writer.init(jax.random.key(0)), 0)
-    found = [judged(of_seed(y, i), i) for i in range(len(jax.tree.leaves(y)[0]))]
-    seeds = [one for one, _ in found]
-    return {"before": before, "after": found[0][1], "lexicon": [], "judges": {"base": base, "seeds": seeds}}

@@ -33,15 +33,16 @@ from upperhand.labelling.people import People, asked
 from upperhand.language.pretraining import Language, language
 from upperhand.mdps.tokens import write
 from upperhand.policies.transformer import writer
-from upperhand.prepared.evaluation import evaluation, lexicon_of, shown, writing
+from upperhand.prepared.evaluation import lexicon_of, writing
+from upperhand.prepared.telling import of_seed, recorder, told, unseen
 from upperhand.rewards.text import TextReward, budgeted_lexicon, lexicon, linear_head, mlp_head
 from upperhand.schedule import nonnegative
 from upperhand.types import Scalar
 
 READABLE = 30
 """Tokens that a budgeted lexicon pays for."""
-RECORDED, JUDGED = 128, 512
-"""Fresh texts of each start that a row is judged by, and that a finished run is."""
+JUDGED = 512
+"""Fresh texts of each start that a finished run is judged by."""
 HAPPY, SHARE = 0.05, 0.7
 """Of the population target: from which score on a text is happy, and the share of happy ones that is wanted."""
 
@@ -88,6 +89,12 @@ def tweets(
         return pays.init(key_x), policy.init(key_y)
 
     written = writing(policy)
+
+    def texts(x, y):
+        judges = unseen(learned=lambda: held_out.learned(model.labelled))
+        found = told(model.decode, written, score, judges, policy.init(jax.random.key(0)), y, JUDGED)
+        return found | {"lexicon": lexicon_of(of_seed(x, 0), model.words, masked)}
+
     return BilevelRL(
         mdp=model.world,
         reward=pays.tokens,
@@ -95,8 +102,8 @@ def tweets(
         upper=posed(Score(score, model.decode, beta, cost), objective, compared),
         init=init,
         project_x=pays.project,
-        record=recorder(model, written, score),
-        texts=lambda x, y: told(model, written, score, x, y),
+        record=recorder(model.decode, written, score),
+        texts=texts,
     )
 
 
@@ -136,57 +143,4 @@ def rewards(model: Language) -> dict[str, Callable[[], TextReward]]:
         "budgeted": lambda: budgeted_lexicon(vocabulary, tokens=READABLE),
         "linear": lambda: linear_head(width),
         "mlp": lambda: mlp_head(width),
-    }
-
-
-def recorder(model: Language, written: Callable, score: Callable) -> Callable[[Any, Any], dict[str, Any]]:
-    """(state, told) → score and KL of fresh texts, [] or [N]: the same for every method."""
-
-    def one(theta, count):
-        found = written(theta, jax.random.fold_in(jax.random.key(1), count), RECORDED)
-        return float(np.mean(score(model.decode(found.tokens)))), found.kl
-
-    def record(state, told):
-        counts = np.asarray(state.count)
-        if not counts.ndim:
-            return dict(zip(("score", "kl"), one(state.y, int(counts)), strict=True))
-        found = [one(jax.tree.map(lambda leaf: leaf[i], state.y), int(n)) for i, n in enumerate(counts)]  # noqa: B023
-        return {name: np.array(part) for name, part in zip(("score", "kl"), zip(*found, strict=True), strict=True)}
-
-    return record
-
-
-def unseen(model: Language) -> dict[str, Callable | None]:
-    """Judges that no run is trained on, by name; None where a package or the labels are missing."""
-
-    def one(make, *args):
-        try:
-            return make(*args)
-        except BadInput:
-            return None
-
-    found = {"afinn": one(held_out.afinn), "textblob": one(held_out.textblob)}
-    return found | {"learned": one(held_out.learned, model.labelled)}
-
-
-def told(model: Language, written: Callable, score: Callable, x: Any, y: Any) -> dict[str, Any]:
-    """texts.json: what is written before and after, the lexicon of the first seed, and what all judges say."""
-    judges = unseen(model)
-
-    def judged(theta, seed):
-        found = written(theta, jax.random.fold_in(jax.random.key(2), seed), JUDGED)
-        texts = model.decode(found.tokens)
-        scores = np.asarray(score(texts), float)
-        return evaluation(found, texts, scores, judges), shown(texts, scores, masked)
-
-    start = writer(model.shape, model.weights, write, model.world).init(jax.random.key(0))
-    seeds = len(jax.tree.leaves(y)[0])
-    base, before = judged(start, 0)
-    found = [judged(jax.tree.map(lambda leaf: leaf[i], y), i) for i in range(seeds)]  # noqa: B023
-    first = jax.tree.map(lambda leaf: leaf[0], x)
-    return {
-        "before": before,
-        "after": found[0][1],
-        "lexicon": lexicon_of(first, model.words, masked),
-        "judges": {"base": base, "seeds": [one for one, _ in found]},
     }
