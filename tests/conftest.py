@@ -1,5 +1,6 @@
 """Float64, two CPU devices, no silent rank promotion, and the package's annotations checked at every call."""
 
+import gc
 import os
 import tempfile
 
@@ -8,6 +9,7 @@ import pytest
 from beartype import BeartypeConf, beartype
 from jaxtyping import install_import_hook
 
+gc.set_threshold(50_000, 20, 50)  # what is traced lives long: it is looked through seldom
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -1,7 +1,9 @@
 """The whole road of a checkpoint: loaded, tuned, written back and loaded again; over devices; killed and resumed."""
 
 import json
+import signal
 import sys
+import time
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +12,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from made_up_checkpoint import WORDS, V, logits_of, put
-from test_resume import cache, whole_and_resumed  # noqa: F401  a fixture among them
+from test_resume import cache, child, finished, told  # noqa: F401  a fixture among them
 from upperhand.errors import BadInput
 from upperhand.prepared import checkpoint
 from upperhand.pretrained import saving
@@ -101,8 +103,19 @@ def test_killed_and_resumed_is_the_same(cache, tmp_path):  # noqa: F811
         return [sys.executable, "-m", "upperhand", *words, "--out", str(out)]
 
     cache = cache | {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
-    whole, again = whole_and_resumed(command, cache, tmp_path, kept=5)
-    assert whole == again and len(whole) == 61
+    finished(command(tmp_path / "whole"), cache)
+    process = child(command(tmp_path / "killed"), cache)
+    rows, stop = tmp_path / "killed" / "rows.jsonl", time.monotonic() + 200
+    while time.monotonic() < stop and process.poll() is None:
+        if rows.exists() and rows.read_bytes().count(b"\n") > 5:
+            break
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    finished([sys.executable, "-m", "upperhand", "resume", str(tmp_path / "killed")], cache)
+    whole = told(tmp_path / "whole")
+    assert told(tmp_path / "killed") == whole and len(whole) == 61
 
 
 def test_without_a_checkpoint_there_is_no_problem():
