@@ -13,7 +13,7 @@ from upperhand.errors import BadInput
 from upperhand.forms import Population, Preference, Score
 from upperhand.judges.held_out import afinn
 from upperhand.language import presets
-from upperhand.prepared import telling
+from upperhand.prepared import evaluation as measuring
 from upperhand.prepared.evaluation import BATCH, evaluation, lexicon_of, writing
 from upperhand.prepared.tweets import posed, tweets
 from upperhand.solve import solve
@@ -28,7 +28,7 @@ def small(tmp_path_factory):
     patch.setitem(presets.PRESETS, "tiny", presets.tiny._replace(steps=40, width=32))
     room = importlib.import_module("upperhand.prepared.tweets")
     patch.setattr(room, "JUDGED", BATCH)
-    patch.setattr(telling, "RECORDED", BATCH)
+    patch.setattr(measuring, "RECORDED", BATCH)
     yield
     patch.undo()
 

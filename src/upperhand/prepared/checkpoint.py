@@ -25,8 +25,7 @@ from upperhand.forms import BilevelRL, Preference, Score
 from upperhand.judges.checked import checked
 from upperhand.judges.own import person_of
 from upperhand.labelling.people import asked
-from upperhand.prepared.evaluation import writing
-from upperhand.prepared.telling import of_seed, recorder, told, unseen
+from upperhand.prepared.evaluation import of_seed, recorder, told, unseen, writing
 from upperhand.pretrained import prompts as asking
 from upperhand.pretrained.adapters import Adapter, small
 from upperhand.pretrained.answering import Author, author

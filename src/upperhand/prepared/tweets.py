@@ -33,8 +33,7 @@ from upperhand.labelling.people import People, asked
 from upperhand.language.pretraining import Language, language
 from upperhand.mdps.tokens import write
 from upperhand.policies.transformer import writer
-from upperhand.prepared.evaluation import lexicon_of, writing
-from upperhand.prepared.telling import of_seed, recorder, told, unseen
+from upperhand.prepared.evaluation import lexicon_of, of_seed, recorder, told, unseen, writing
 from upperhand.rewards.text import TextReward, budgeted_lexicon, lexicon, linear_head, mlp_head
 from upperhand.schedule import nonnegative
 from upperhand.types import Scalar
