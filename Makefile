@@ -2,13 +2,16 @@ PYTHON ?= python3
 VENV ?= .venv
 OUT ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test long lint bench clean
 
 demo: $(VENV)/.installed  ## place a goal from 8 starts, print a table and the page's path
 	$(VENV)/bin/upperhand run goal_placement --seeds 8 --out $(OUT)
 
-test: $(VENV)/.tested lint  ## the whole test suite
+test: $(VENV)/.tested lint  ## the test suite, but for the longest
 	$(VENV)/bin/python -m pytest -n 2 --dist worksteal
+
+long: $(VENV)/.tested  ## the tests that take longest, which `make test` leaves out
+	$(VENV)/bin/python -m pytest -n 2 --dist worksteal -m long
 
 lint: $(VENV)/.tested
 	$(VENV)/bin/ruff check .

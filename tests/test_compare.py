@@ -197,6 +197,7 @@ def child(words):
     )
 
 
+@pytest.mark.long
 def test_killed_in_the_middle_of_an_arm_and_resumed_is_the_same(tmp_path):
     def words(out):
         budget = ["--samples", "320", "--seeds", "2", "--trials", "2", "--tuning-seeds", "1", "--out", str(out)]

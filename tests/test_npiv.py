@@ -31,6 +31,7 @@ def small(rows=60):
     return tuple(part[:rows] for part in confounded())
 
 
+@pytest.mark.long
 def test_the_checks_of_scikit_learn():
     """All but one, which wants the second argument of fit to be called y: here it is a, and y the third."""
     apart = {"check_fit_score_takes_y": "fit takes z, a, y"}

@@ -56,6 +56,7 @@ def ascended(tau, cost, updates):
     return -float(both(x)[0])
 
 
+@pytest.mark.long
 def test_the_ascent_follows_the_exact_gradient(done, monkeypatch):
     swept = part(done[0], "ascent")["values"]
     thorough = lambda problem, **settings: implicit(problem, **settings | {"effort": 2000})  # noqa: E731

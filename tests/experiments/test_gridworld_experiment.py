@@ -32,6 +32,7 @@ def last_rows(out, label):
     return [[row for row in rows if row["seed"] == seed] for seed in (0, 1)]
 
 
+@pytest.mark.long
 def test_the_table_tells_what_the_folders_hold(done):
     table = json.loads((done / "table.json").read_text())
     assert (table["experiment"], table["method"], table["rival"]) == ("gridworld", "actor_critic", "fixed")

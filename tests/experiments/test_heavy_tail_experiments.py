@@ -61,6 +61,7 @@ def test_restarts_reach_their_accuracies():
     assert "do NOT reach" in restarts.study(config, found, 1.0).answer
 
 
+@pytest.mark.long
 def test_a_hypergradient_of_a_small_world_has_no_long_tails(monkeypatch):
     """One stream on 4 × 4 cells; and the answer tells another story of another study."""
     config = clipped_goal.Config(seeds=4, updates=300, weights=(0.02, 0.005), points=20)

@@ -129,6 +129,7 @@ def table():
     return toy.table(10, seed=2, starts=40)
 
 
+@pytest.mark.long
 def test_the_published_table_within_three_standard_errors(table):
     """Gaps at ρ > 0 have long tails: where no spread is told, it is taken as 4 times the mean, as where it is told."""
     for name in ("ties", "discount", "own"):

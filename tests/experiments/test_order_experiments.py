@@ -124,6 +124,7 @@ def test_the_passes_to_a_level_by_hand():
     assert reshuffling.reached(config, squares) == (28, config.sizes[2])
 
 
+@pytest.mark.long
 def test_conditional_floors(tmp_path, studies):
     """Reshuffling's floor is below that of independent draws, and of a higher power of the step."""
     config = conditional.Config(examples=12, conditions=6, numbers=2, seeds=4, passes=60, inner=6, sizes=(0.04, 0.01))

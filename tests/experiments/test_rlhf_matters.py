@@ -69,6 +69,7 @@ def part(out, name):
     return json.loads((out / "parts" / f"{name}.json").read_text())
 
 
+@pytest.mark.long
 def test_every_part_is_there_and_drawn(done):
     out, said, _ = done
     assert {path.stem for path in (out / "parts").iterdir()} == PARTS

@@ -29,6 +29,7 @@ def test_averaging_makes_the_direction_as_good_as_its_weight():
     assert "does NOT fall with the length" in averaging.study(config, swapped, 1.0).answer
 
 
+@pytest.mark.long
 def test_averaging_on_vectors():
     """`quadratic` with noise 1: the specification's bounds on slopes, which hold for the mean of 8 seeds."""
     config = averaging.Config(seeds=8, lengths=(500, 4000))

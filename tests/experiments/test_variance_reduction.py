@@ -9,6 +9,7 @@ from upperhand.experiments.variance_reduction import ARMS, FAIR, MEAN, Config, r
 SMALL = Config(seeds=3, budget=10_000, sizes=(0.1,))
 
 
+@pytest.mark.long
 def test_the_reduction_lowers_what_stays_at_equal_cost():
     """From x = 0, ‖G‖² = ‖soft(c, l1)‖² by hand; after 75 updates of step .1 only noise is left, and less of it."""
     c = np.linspace(-2, 2, 10)

@@ -142,6 +142,7 @@ def short_episodes():
     return sparse(successor, probability, ending=ending, discount=0.9)
 
 
+@pytest.mark.long
 def test_its_bias_is_that_of_a_ratio_and_falls_as_one_over_the_episodes():
     """The part through the policy, along the exact hypergradient: biases b(16), b(64), b(1024).
 

@@ -84,6 +84,7 @@ def test_hypergradient_equals_differences_along_random_directions(made):
 
 
 @pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.long
 def test_found_incentives_beat_none(world):
     """Sixty normalised steps of the exact hypergradient, from no incentives and τ = 1 down to 0.2."""
     problem, steps = toytext(world=world), 60

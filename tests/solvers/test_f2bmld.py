@@ -90,6 +90,7 @@ def test_without_noise_it_ends_at_the_closed_form():
         assert cloud[0, 1] == pytest.approx(slope, abs=5e-5)
 
 
+@pytest.mark.long
 def test_noisy_particles_stay_around_the_closed_form():
     """N = 400, step .05, 20 loops, σ = 1e-3: slope 1.4630 (1.4636 was measured), variance .0200, from means at 0."""
     problem, many = linear_iv(particles=400), 600

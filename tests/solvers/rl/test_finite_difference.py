@@ -44,6 +44,7 @@ def test_it_takes_a_dictionary():
     assert found.keys() == x.keys() and np.shape(found["last"]) == () and np.shape(wanted["pair"]) == (2,)
 
 
+@pytest.mark.long
 def test_sampled_the_mean_is_the_quotient_of_exact_values():
     """RMDP-6 at τ = 2, h = .5: 500 updates after 1500 others, of 16 runs, within 6.5 standard errors.
 

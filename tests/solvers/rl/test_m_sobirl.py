@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
 from probes import rmdp6
 from upperhand.forms import Tabular
@@ -31,6 +32,7 @@ def test_at_a_held_x_it_converges_to_the_exact_hypergradient():
         assert end < 1e-6 * np.linalg.norm(wanted) < start
 
 
+@pytest.mark.long
 def test_it_solves_the_random_problem_of_its_paper():
     """3000 updates with the published steps: f within 1e-6 of its optimum 1 and a hypergradient of at most 1e-8."""
     problem = random_mdp()
