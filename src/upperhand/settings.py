@@ -28,8 +28,6 @@ ROOMS = {
     "experiment": [(HERE / "experiments", "upperhand.experiments")],
 }
 """Where builders and experiments live: folders, and the packages that they are."""
-PARTS = ("evaluation",)
-"""Files of these folders that hold parts of builders, and none."""
 PLANNED = "steps"
 """The setting of a solver that tells the planned updates; the run fills it."""
 
@@ -51,7 +49,7 @@ def files(room: str) -> dict[str, tuple[Path, str]]:
         path.stem: (path, f"{package}.{path.stem}")
         for folder, package in ROOMS[room]
         for path in sorted(folder.glob("*.py"))
-        if not path.stem.startswith("_") and path.stem not in PARTS
+        if not path.stem.startswith("_")
     }
 
 

@@ -41,8 +41,8 @@ class Writer(NamedTuple):
     write: Callable[[Key, Tree, int], Int[Array, "B T"]]  # (key, theta, B) → texts drawn from π_θ
     read: Callable[[Int[Array, "B T"]], Reading]  # texts → what the reference makes of them; knows no theta
     log_prob: Callable[[Tree, Reading], Float[Array, "B T V"]]  # (theta, reading) → log π_θ(· | a₁ … a_t)
-    rows: int | None = None  # texts that are held with their tables [T, V] where θ is stepped; None: all
-    log_ref: Callable[[Reading], Float[Array, "B T V"]] | None = None  # needed where rows is: a reading's log_ref again
+    microbatch: int | None = None  # texts that are held with their tables [T, V] where θ is stepped; None: all
+    log_ref: Callable[[Reading], Float[Array, "B T V"]] | None = None  # for a microbatch: a reading's log_ref again
 
 
 def answering(upper: Score | Population | Preference) -> Callable[[np.ndarray, int], np.ndarray]:

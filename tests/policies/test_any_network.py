@@ -42,7 +42,7 @@ def made():
     network = adapted(model, rank=2, scale=1.5, where=".*v_proj", cache=empty, head=head)
     world = Answers(V, T + 1, PAD, (END,))
     writes = partial(write, Tokens(V, T, PAD, -1, END))
-    return network, answerer(network, (ASKED, ASKED != PAD), world, writes, each=2)
+    return network, answerer(network, (ASKED, ASKED != PAD), world, writes, group_size=2)
 
 
 def in_numpy(network, theta, row):

@@ -24,7 +24,7 @@ T = 5
 def made(tmp_path_factory):
     """A policy, texts of it, what is read of them, and θ near its start."""
     folder = put(tmp_path_factory.mktemp("llama"), "llama", eos_token_id=ENDS, num_hidden_layers=1)
-    writes = author(str(folder), PROMPTS, T, small._replace(rank=2, each=2, rows=2))
+    writes = author(str(folder), PROMPTS, T, small._replace(rank=2, group_size=2, microbatch=2))
     writer, key = writes.writer, jax.random.key(5)
     start = writer.init(key)
     theta = jax.tree.map(lambda leaf: leaf + 0.3 * jax.random.normal(key, leaf.shape, leaf.dtype), start)
@@ -93,7 +93,7 @@ def whole(made):
     def loss(writer):
         return jax.jit(jax.value_and_grad(lambda theta: surrogate(held(writer, theta, reading), reading, r, 0.7)[0]))
 
-    return loss, theta, loss(made[1].writer._replace(rows=None))(theta)
+    return loss, theta, loss(made[1].writer._replace(microbatch=None))(theta)
 
 
 CHANGED = {
@@ -107,9 +107,9 @@ CHANGED = {
 def test_in_parts_computed_again_or_less_precisely_a_step_is_near_the_same(made, whole, how):
     (loss, theta, (wanted, slope)), (changed, near) = whole, CHANGED[how]
     writer = made[1].writer
-    assert writer.rows == 2
+    assert writer.microbatch == 2
     if changed:
-        writer = author(str(made[0]), PROMPTS, T, small._replace(rank=2, each=2, **changed)).writer
+        writer = author(str(made[0]), PROMPTS, T, small._replace(rank=2, group_size=2, **changed)).writer
     found, other = loss(writer)(theta)
     assert abs(float(found - wanted)) < near * abs(float(wanted))
     size, apart_by = (float(optax.tree.norm(tree)) for tree in (slope, jax.tree.map(jnp.subtract, slope, other)))

@@ -55,7 +55,7 @@ def test_the_whole_road(files, tmp_path):
         save=str(save),
         person=goodness(files),
         length=T,
-        adapter=small._replace(rank=4, rows=16),
+        adapter=small._replace(rank=4, microbatch=16),
     )
     solver = joint(problem, batch=(64, 0), x_step=0.003, policy_step=1e-2, temperature=0.05, budget=BUDGET)
     result = solve(problem, solver, steps=50, every=50, seeds=1, out=tmp_path / "run")

@@ -12,9 +12,9 @@ from upperhand.cli.main import main
 from upperhand.errors import BadInput
 from upperhand.forms import Population, Preference, Score
 from upperhand.judges.held_out import afinn
+from upperhand.language import evaluation as measuring
 from upperhand.language import presets
-from upperhand.prepared import evaluation as measuring
-from upperhand.prepared.evaluation import BATCH, evaluation, lexicon_of, writing
+from upperhand.language.evaluation import BATCH, evaluation, lexicon_of, writing
 from upperhand.prepared.tweets import posed, tweets
 from upperhand.solve import solve
 from upperhand.solvers.text import direct, joint

@@ -11,7 +11,7 @@ import numpy as np
 
 from upperhand.experiments.matters_arms import BATCH
 from upperhand.experiments.matters_people import Person, beside
-from upperhand.prepared.evaluation import writing
+from upperhand.language.evaluation import writing
 from upperhand.prepared.tweets import tweets
 from upperhand.run import run
 from upperhand.solve import Plan, begin

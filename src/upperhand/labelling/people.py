@@ -49,7 +49,7 @@ def people(
     )
 
 
-def asked(labels: str | tuple[str, float]) -> "People":
+def people_of(labels: str | tuple[str, float]) -> "People":
     """People of a setting: a folder, and the seconds that a batch is waited for if they follow it."""
     folder, *patience = (labels,) if isinstance(labels, str) else labels
     return people(folder, patience=patience[0] if patience else math.inf)
@@ -77,7 +77,7 @@ class People:
 
     def __call__(self, first: Sequence[str], second: Sequence[str], seed: int) -> np.ndarray:
         """[B] labels of B pairs; see `people`."""
-        pairs = [pair_of(*texts) for texts in zip(first, second, strict=True)]
+        pairs = [together(*texts) for texts in zip(first, second, strict=True)]
         key = hashlib.sha256(json.dumps([[pair.id for pair in pairs], int(seed)]).encode()).hexdigest()[:16]
         if key not in self._told:
             wanted = [pair for pair in pairs if pair.first != pair.second]
@@ -121,7 +121,7 @@ class People:
             self.say(f"waiting for {many} ({what[1]} given so far): {command}")
 
 
-def pair_of(first: str, second: str) -> Pair:
+def together(first: str, second: str) -> Pair:
     """Two texts as a pair. Raises: BadInput where they answer different prompts."""
     prompts = [getattr(text, "prompt", "") for text in (first, second)]
     if prompts[0] != prompts[1]:

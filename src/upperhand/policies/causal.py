@@ -104,15 +104,21 @@ def decoding(
     return step, memory
 
 
-def drawn(key: Key, prompts: int, batch: int, each: int) -> Int[Array, " B"]:
-    """Numbers of prompts, about `each` texts of one; the halves of an even batch have the same, place by place."""
-    count = max(batch // each, 1)
+def drawn(key: Key, prompts: int, batch: int, group_size: int) -> Int[Array, " B"]:
+    """Numbers of prompts, about `group_size` texts of each; the halves of an even batch have the same, in order."""
+    count = max(batch // group_size, 1)
     chosen = jax.random.choice(key, prompts, (count,), replace=prompts < count)
     return chosen.astype(jnp.int32)[np.arange(batch) % max(batch // 2, 1) % count]
 
 
 def answerer(
-    network: Network, prompts: Any, world: Answers, write: Callable, *, each: int = 4, rows: int | None = None
+    network: Network,
+    prompts: Any,
+    world: Answers,
+    write: Callable,
+    *,
+    group_size: int = 4,
+    microbatch: int | None = None,
 ) -> Writer:
     """The policy that answers prompts.
 
@@ -121,8 +127,8 @@ def answerer(
       prompts: tokens [N, P] and alive [N, P], pads on the left.
       world: vocabulary, length, pad, ends.
       write: (key, step, memory, B) → answers [B, T − 1], the scan of `mdps.tokens`; its begin is no token.
-      each: texts of one prompt in a batch.
-      rows: texts that are held with their tables over the vocabulary, where θ is stepped; None for the whole batch.
+      group_size: texts of one prompt in a batch.
+      microbatch: texts that are held with their tables over the vocabulary where θ is stepped; None for all.
     Returns: Writer. Each of its functions is one program, with the weights as arguments of it.
     Cost: write B prompts and B·(T − 1) cached tokens; read and log_prob B·(P + T − 1) tokens each.
     """
@@ -143,7 +149,7 @@ def answerer(
     @partial(jax.jit, static_argnums=3)
     def written(base, key, theta, batch):
         key_prompt, key_text = jax.random.split(key)
-        number = drawn(key_prompt, count, batch, each)
+        number = drawn(key_prompt, count, batch, group_size)
         tokens, alive = (network.spread(jnp.asarray(part)[number]) for part in (asked, is_asked))
         step, memory = decoding(network, (base, theta), tokens, alive, length)
         return jnp.concatenate([number[:, None], write(key_text, step, memory, batch)], 1)
@@ -170,6 +176,6 @@ def answerer(
         write=lambda key, theta, batch: written(base, key, theta, batch),
         read=lambda tokens: read(base, tokens),
         log_prob=lambda theta, reading: judged(base, theta, reading.tokens),
-        rows=rows,
+        microbatch=microbatch,
         log_ref=lambda reading: again(base, reading.hidden),
     )

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from upperhand.schedule import whole
 from upperhand.types import Key, Tree
 
 
@@ -55,8 +56,7 @@ def adapted(
       spread: puts arrays with a batch in front over devices.
     Returns: Network. Raises: ValueError where flax or qwix is not installed, or where nothing is tuned.
     """
-    if isinstance(rank, bool) or not isinstance(rank, int) or rank < 1:
-        raise ValueError(f"rank must be a whole number, at least 1: got {rank!r}.")
+    whole("rank", (rank,), 1)
     try:
         import qwix
         from flax import nnx
@@ -72,14 +72,14 @@ def adapted(
         return qwix.apply_lora_to_model(bare, provider, one, 0 * one, None, one[..., None] > 0, rngs=nnx.Rngs(0))
 
     with jax.numpy_rank_promotion("allow"), during():
-        whole, low_rank, _ = nnx.split(nnx.eval_shape(changed), nnx.LoRAParam, ...)
+        changed_structure, low_rank, _ = nnx.split(nnx.eval_shape(changed), nnx.LoRAParam, ...)
     low_rank = nnx.to_pure_dict(low_rank)
     if not jax.tree.leaves(low_rank):
         raise ValueError(f"no module of the model is named {where!r}: nothing would be tuned.")
 
     def tuned(base, theta):
         theta = jax.tree.map(lambda leaf, like: leaf.astype(like.dtype), theta, low_rank)
-        return nnx.merge(whole, theta, base)
+        return nnx.merge(changed_structure, theta, base)
 
     return Network(base, low_rank, tuned, lambda base: nnx.merge(structure, base), cache, head, during, spread, scale)
 

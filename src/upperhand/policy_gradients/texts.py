@@ -66,16 +66,16 @@ def steps(log_pi: Float[Array, "B T V"], reading: Reading) -> Steps:
 
 
 def held(writer: Writer, theta: Tree, reading: Reading) -> Steps:
-    """What π_θ does at each position of some texts, differentiable, with no more tables in memory than writer.rows has.
+    """What π_θ does at each position of some texts, differentiable, with the tables of a microbatch in memory.
 
     Args:
-      writer: the policy; without `rows` all texts are taken at once.
+      writer: the policy; without `microbatch` all texts are taken at once.
       theta: of it.
       reading: B texts; of parts of them log_ref is made again.
     Returns: Steps. Cost: log_prob of B texts; in parts, twice where its gradient is taken.
     """
     size = reading.tokens.shape[0]
-    rows = math.gcd(size, writer.rows or size)
+    rows = math.gcd(size, writer.microbatch or size)
     if rows == size:
         return steps(writer.log_prob(theta, reading), reading)
 

@@ -24,8 +24,8 @@ from upperhand.errors import BadInput
 from upperhand.forms import BilevelRL, Preference, Score
 from upperhand.judges.checked import checked
 from upperhand.judges.own import person_of
-from upperhand.labelling.people import asked
-from upperhand.prepared.evaluation import of_seed, recorder, told, unseen, writing
+from upperhand.labelling.people import people_of
+from upperhand.language.evaluation import of_seed, recorder, told, unseen, writing
 from upperhand.pretrained import prompts as asking
 from upperhand.pretrained.adapters import Adapter, small
 from upperhand.pretrained.answering import Author, author
@@ -75,7 +75,7 @@ def checkpoint(
     writes = author(model, asking.read(prompts), length, adapter)
     pays, fresh = rewards(writes)[reward](), writing(writes.writer)
     rest = writes.decode, beta, lambda x: jnp.zeros(())
-    upper = Score(score, *rest) if labels is None else Preference(asked(labels), *rest)
+    upper = Score(score, *rest) if labels is None else Preference(people_of(labels), *rest)
 
     def init(key):
         key_x, key_y = jax.random.split(key)

@@ -29,11 +29,11 @@ from upperhand.judges.masking import masked
 from upperhand.judges.own import person_of
 from upperhand.judges.teachers import Teacher, stochastic
 from upperhand.judges.teachers import labels as simulated
-from upperhand.labelling.people import People, asked
+from upperhand.labelling.people import People, people_of
+from upperhand.language.evaluation import lexicon_of, of_seed, recorder, told, unseen, writing
 from upperhand.language.pretraining import Language, language
 from upperhand.mdps.tokens import write
 from upperhand.policies.transformer import writer
-from upperhand.prepared.evaluation import lexicon_of, of_seed, recorder, told, unseen, writing
 from upperhand.rewards.text import TextReward, budgeted_lexicon, lexicon, linear_head, mlp_head
 from upperhand.schedule import nonnegative
 from upperhand.types import Scalar
@@ -112,7 +112,7 @@ def comparing(objective: str, teacher: Teacher, labels: str | tuple[str, float] 
         return teacher
     if objective != "preference":
         raise BadInput(f"labels are of pairs: they need the objective preference, not {objective}.")
-    return asked(labels)
+    return people_of(labels)
 
 
 def posed(

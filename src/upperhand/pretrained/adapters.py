@@ -16,12 +16,12 @@ class Adapter(NamedTuple):
     where: str = EVERYWHERE  # a regular expression of the modules that are tuned
     precision: Literal["float32", "bfloat16"] = "float32"  # of weights and products; θ and norms (not Gemma's) float32
     remat: bool = False  # each layer is computed again for its gradient
-    rows: int | None = None  # texts whose gradient is taken at a time, and summed; None for the whole batch
-    each: int = 4  # texts of one prompt in a batch
+    microbatch: int | None = None  # texts whose gradient is taken at a time, and summed; None for the whole batch
+    group_size: int = 4  # texts of one prompt in a batch
     devices: Literal["one", "all"] = "one"  # over which weights and batch are spread
 
 
 small = Adapter()
 """For models that fit many times over."""
-large = Adapter(precision="bfloat16", remat=True, rows=4, devices="all")
+large = Adapter(precision="bfloat16", remat=True, microbatch=4, devices="all")
 """For models that fill a device, or several."""

@@ -15,6 +15,7 @@ from upperhand.pretrained.chat import Conversation
 from upperhand.pretrained.folder import Folder, opened
 from upperhand.pretrained.loading import loaded
 from upperhand.pretrained.prompts import Words, encoded, words
+from upperhand.schedule import whole
 from upperhand.texts import Answer, Writer
 
 
@@ -40,19 +41,18 @@ def author(model: str, prompts: Sequence[str | Conversation], length: int = 32, 
       adapter: what is tuned, and how.
     Returns: Author. Raises: BadInput, in one line, where anything does not fit together.
     """
-    if isinstance(length, bool) or not isinstance(length, int) or length < 1:
-        raise BadInput(f"length must be a whole number above 0: got {length!r}.")
+    whole("length", (length,), 1)
     folder = opened(model)
     spoken = words(folder)
     asked = encoded(prompts, spoken, folder.sizes.vocabulary)
-    window, whole = folder.sizes.window, asked.tokens.shape[1] + length
-    if window is not None and whole > window:
-        raise BadInput(f"prompt and answer have up to {whole} tokens, more than {model} looks back, {window}.")
+    window, longest = folder.sizes.window, asked.tokens.shape[1] + length
+    if window is not None and longest > window:
+        raise BadInput(f"prompt and answer have up to {longest} tokens, more than {model} looks back, {window}.")
     network = loaded(folder, adapter)
     world = Answers(folder.sizes.vocabulary, length + 1, spoken.pad, spoken.ends)
     first, *more = spoken.ends
     writes = partial(write, Tokens(world.vocabulary, length, spoken.pad, -1, first), more=tuple(more))  # without begin
-    writer = answerer(network, asked[:2], world, writes, each=adapter.each, rows=adapter.rows)
+    writer = answerer(network, asked[:2], world, writes, group_size=adapter.group_size, microbatch=adapter.microbatch)
     told = tuple(asked.told)
 
     def decode(tokens):

@@ -1,7 +1,8 @@
 """Families of language models: what their config.json says, which tensors they hold, and how Tunix builds them.
 
-The keys of config.json and the names of tensors are those of the Hugging Face layout, recalled. Nothing here needs
-Tunix; `pretrained.loading` does.
+The keys of config.json and the names of tensors are those of the Hugging Face layout: recalled, and compared with
+folders that transformers 5.12.1 writes (benchmarks/beside_transformers.py). Nothing here needs Tunix;
+`pretrained.loading` does.
 """
 
 from collections.abc import Callable, Mapping

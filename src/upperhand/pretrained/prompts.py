@@ -115,7 +115,7 @@ def read(path: str | Path | None) -> list[str | Conversation]:
     """The prompts of a JSONL file; without a file the empty prompt alone.
 
     A line is {"prompt": "…"}, or {"messages": [{"role": "user", "content": "…"}, …]} to be written by the chat template
-    of a checkpoint. Other keys are ignored, and empty lines.
+    of a checkpoint, with what "chat_template_kwargs" tells it. Other keys are ignored, and empty lines.
 
     Raises: BadInput, with the line, where the file is missing or a line is no prompt.
     """

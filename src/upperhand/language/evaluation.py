@@ -45,7 +45,7 @@ def writing(writer: Writer) -> Fresh:
 
     def one(theta, key):
         tokens = writer.write(key, theta, BATCH)
-        rows = math.gcd(BATCH, writer.rows or BATCH)  # tables over the vocabulary are held for so many texts
+        rows = math.gcd(BATCH, writer.microbatch or BATCH)  # tables over the vocabulary are held for so many texts
         parts = jax.lax.map(lambda part: judged(theta, part), tokens.reshape(BATCH // rows, rows, -1))
         return tokens, *(jnp.sum(part) for part in parts)
 
