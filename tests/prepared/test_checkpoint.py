@@ -14,13 +14,15 @@ from safetensors.numpy import load_file, save_file
 from made_up_checkpoint import WORDS, V, logits_of, put
 from test_resume import cache, child, finished, told  # noqa: F401  a fixture among them
 from upperhand.errors import BadInput
+from upperhand.policies.low_rank import started
 from upperhand.prepared import checkpoint
 from upperhand.pretrained import saving
 from upperhand.pretrained.adapters import small
 from upperhand.pretrained.answering import author
 from upperhand.pretrained.folder import opened
+from upperhand.pretrained.loading import loaded
 from upperhand.rewards.text import linear_head
-from upperhand.solve import solve
+from upperhand.solve import resume, solve
 from upperhand.solvers.text import joint
 
 T, BUDGET = 6, 2.0
@@ -70,6 +72,10 @@ def test_the_whole_road(files, tmp_path):
     assert kind == "linear" and linear_head(32).init(jax.random.key(0)).shape == x.shape
     assert np.abs(logits_of(save / "seed-0", tokens) - logits_of(files / "model", tokens)).max() > 0.1
     assert again.config == opened(files / "model").config
+    resume(problem, solver, tmp_path / "run")  # finished: the same, which is there already
+    assert [folder.name for folder in save.iterdir()] == ["seed-0"]
+    theta = started(loaded(opened(files / "model"), small._replace(rank=4)), jax.random.key(0))
+    assert not saving.is_there(save / "seed-0", theta, x) and not saving.is_there(save, theta, x)
 
 
 def test_two_devices_give_what_one_gives(tmp_path):

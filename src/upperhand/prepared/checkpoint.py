@@ -29,7 +29,7 @@ from upperhand.language.evaluation import of_seed, recorder, told, unseen, writi
 from upperhand.pretrained import prompts as asking
 from upperhand.pretrained.adapters import Adapter, small
 from upperhand.pretrained.answering import Author, author
-from upperhand.pretrained.saving import saved
+from upperhand.pretrained.saving import is_there, saved
 from upperhand.rewards.text import TextReward, lexicon, linear_head, mlp_head
 from upperhand.schedule import nonnegative
 
@@ -110,8 +110,10 @@ def rewards(writes: Author) -> dict[str, Callable[[], TextReward]]:
 
 
 def kept(writes: Author, reward: str, x: Any, y: Any, save: Path) -> None:
-    """The tuned policies and rewards of all seeds as folders seed-0, …; where there is one already, seed-0-2, …"""
+    """The tuned policies and rewards of all seeds as folders seed-0, …; where another one is there, seed-0-2, …"""
     for i in range(len(jax.tree.leaves(y)[0])):
-        names = (f"seed-{i}{f'-{again}' if again > 1 else ''}" for again in count(1))
-        place = next(save / name for name in names if not (save / name).exists())
-        saved(writes.folder, writes.network, of_seed(y, i), place, (reward, of_seed(x, i)))
+        theta, pays = of_seed(y, i), of_seed(x, i)
+        places = (save / f"seed-{i}{f'-{again}' if again > 1 else ''}" for again in count(1))
+        place = next(one for one in places if not one.exists() or is_there(one, theta, pays))
+        if not place.exists():  # else a finished run was resumed
+            saved(writes.folder, writes.network, theta, place, (reward, pays))

@@ -1,11 +1,13 @@
 """A tuned policy and its reward, written as files that load again: matrices with their changes added."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
@@ -50,7 +52,7 @@ def saved(
     if missing:
         raise BadInput(f"{out} is not whole: the change of {next(iter(missing))} belongs to no tensor.")
     if reward is not None:
-        put_reward(out, *reward)
+        put_reward(out, *reward, mark=mark(theta, reward[1]))
     for file in sorted(folder.path.iterdir()):
         if file.is_file() and file.suffix != ".safetensors" and file.name != CONFIG:
             shutil.copy(file, out / file.name)
@@ -90,16 +92,29 @@ def renamed(found: Mapping[str, Array]) -> dict[str, Array]:
     return told
 
 
-def put_reward(out: Path, kind: str, x: Tree) -> None:
-    """The reward of a tuned policy: its numbers, and what they mean."""
+def mark(theta: Tree, x: Tree) -> str:
+    """What tells a tuned policy and its reward from others: SHA-256 of their numbers."""
+    leaves = (np.asarray(leaf) for leaf in jax.tree.leaves((theta, x)))
+    return hashlib.sha256(b"".join(leaf.tobytes() for leaf in leaves)).hexdigest()
+
+
+def is_there(out: Path, theta: Tree, x: Tree) -> bool:
+    """Whether a folder is this tuned policy with this reward."""
+    try:
+        return json.loads((out / REWARD / ABOUT).read_bytes())["mark"] == mark(theta, x)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def put_reward(out: Path, kind: str, x: Tree, mark: str) -> None:
+    """The reward of a tuned policy: its numbers, what they mean, and the mark of both."""
     from safetensors.numpy import save_file
 
     (out / REWARD).mkdir()
     named = x if isinstance(x, dict) else {"x": x}
     save_file({name: np.ascontiguousarray(np.asarray(leaf)) for name, leaf in named.items()}, out / REWARD / HEAD)
-    write_whole(
-        out / REWARD / ABOUT, json.dumps({"reward": kind, "of": "the last hidden state of the reference"}) + "\n"
-    )
+    about = {"reward": kind, "of": "the last hidden state of the reference", "mark": mark}
+    write_whole(out / REWARD / ABOUT, json.dumps(about) + "\n")
 
 
 def reward(out: str | Path) -> tuple[str, Any]:
